@@ -1,0 +1,55 @@
+"""Pulumi components that turn a list of model versions into a prediction service on Kubernetes.
+
+Names load on first use, so that a stack imports no cloud that it does not use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelway.cluster.existing import ExistingCluster, ExistingClusterArgs
+    from modelway.gateway.gateway import Gateway, GatewayArgs
+    from modelway.monitoring.stack import MonitoringStack, MonitoringStackArgs
+    from modelway.namespace import RestrictedNamespace, RestrictedNamespaceArgs
+    from modelway.registry.existing import ExistingRegistry, ExistingRegistryArgs
+    from modelway.serving.model_server import AutoscalingArgs, ModelServer, ModelServerArgs, ResourcesArgs
+    from modelway.serving.model_service import ModelService, ModelServiceArgs, ModelVersionArgs
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutoscalingArgs",
+    "ExistingCluster",
+    "ExistingClusterArgs",
+    "ExistingRegistry",
+    "ExistingRegistryArgs",
+    "Gateway",
+    "GatewayArgs",
+    "ModelServer",
+    "ModelServerArgs",
+    "ModelService",
+    "ModelServiceArgs",
+    "ModelVersionArgs",
+    "MonitoringStack",
+    "MonitoringStackArgs",
+    "ResourcesArgs",
+    "RestrictedNamespace",
+    "RestrictedNamespaceArgs",
+]
+
+_ROOMS = {
+    "modelway.cluster.existing": ("ExistingCluster", "ExistingClusterArgs"),
+    "modelway.gateway.gateway": ("Gateway", "GatewayArgs"),
+    "modelway.monitoring.stack": ("MonitoringStack", "MonitoringStackArgs"),
+    "modelway.namespace": ("RestrictedNamespace", "RestrictedNamespaceArgs"),
+    "modelway.registry.existing": ("ExistingRegistry", "ExistingRegistryArgs"),
+    "modelway.serving.model_server": ("AutoscalingArgs", "ModelServer", "ModelServerArgs", "ResourcesArgs"),
+    "modelway.serving.model_service": ("ModelService", "ModelServiceArgs", "ModelVersionArgs"),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

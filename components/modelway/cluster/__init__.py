@@ -1,0 +1,1 @@
+"""Clusters: an existing one by kubeconfig, or kind on this machine."""

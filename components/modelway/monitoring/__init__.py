@@ -1,0 +1,1 @@
+"""Prometheus for the model servers and the gateway."""

@@ -1,0 +1,112 @@
+"""Prometheus configuration and recording rules, as plain data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+SCRAPE_INTERVAL_SECONDS = 5
+"""Short, since a page is due within 90 seconds of an outage."""
+ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
+CONTAINER_METRICS = "container_cpu_usage_seconds_total|container_memory_working_set_bytes"
+
+
+@dataclass(frozen=True)
+class ScrapeSpec:
+    """What Prometheus scrapes."""
+
+    models_namespaces: tuple[str, ...]
+    gateway_namespace: str
+    kubelet_insecure_tls: bool = False
+
+
+def prometheus_config(spec: ScrapeSpec) -> dict[str, Any]:
+    """The content of `prometheus.yml`."""
+    return {
+        "global": {
+            "scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s",
+            "evaluation_interval": f"{SCRAPE_INTERVAL_SECONDS}s",
+        },
+        "rule_files": ["/etc/prometheus/rules.yml"],
+        "scrape_configs": [
+            _pods("model-servers", spec.models_namespaces, "model-server", "9090", "/metrics"),
+            _pods("gateway", (spec.gateway_namespace,), "proxy", "19001", "/stats/prometheus"),
+            _containers(spec),
+            {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]},
+        ],
+    }
+
+
+def _pods(job: str, namespaces: tuple[str, ...], component: str, port: str, path: str) -> dict[str, Any]:
+    return {
+        "job_name": job,
+        "metrics_path": path,
+        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": list(namespaces)}}],
+        "relabel_configs": [
+            _keep("__meta_kubernetes_pod_label_app_kubernetes_io_component", component),
+            _keep("__meta_kubernetes_pod_container_port_number", port),
+            _keep("__meta_kubernetes_pod_phase", "Running"),
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+        ],
+    }
+
+
+def _keep(label: str, value: str) -> dict[str, Any]:
+    return {"source_labels": [label], "regex": value, "action": "keep"}
+
+
+def _containers(spec: ScrapeSpec) -> dict[str, Any]:
+    tls: dict[str, Any] = {"ca_file": f"{ACCOUNT_DIRECTORY}/ca.crt"}
+    if spec.kubelet_insecure_tls:
+        tls["insecure_skip_verify"] = True
+    namespaces = "|".join((*spec.models_namespaces, spec.gateway_namespace))
+    return {
+        "job_name": "containers",
+        "scheme": "https",
+        "metrics_path": "/metrics/cadvisor",
+        "authorization": {"credentials_file": f"{ACCOUNT_DIRECTORY}/token"},
+        "tls_config": tls,
+        "kubernetes_sd_configs": [{"role": "node"}],
+        "metric_relabel_configs": [
+            _keep("__name__", CONTAINER_METRICS),
+            _keep("namespace", namespaces),
+            # Rows without a container are sums over the pod: counting both would double every figure.
+            _keep("container", ".+"),
+            {"regex": "id|image|name", "action": "labeldrop"},
+        ],
+    }
+
+
+BY_VERSION = "sum by (model, version)"
+JOIN = "* on (namespace, pod) group_left (model, version) max by (namespace, pod, model, version) (modelway_model_info)"
+
+
+def recording_rules() -> dict[str, Any]:
+    """Rates, errors, latency, CPU and memory per model and version.
+
+    The model and the version of a container come from the pod's own scrape (`modelway_model_info`), joined on
+    the pod's name, which itself is never parsed. Names follow https://prometheus.io/docs/practices/rules/.
+    """
+    failed = 'modelway_requests_total{code=~"5.."}'
+    buckets = "sum by (model, version, le) (rate(modelway_request_duration_seconds_bucket[1m]))"
+    rules = {
+        "model_version:modelway_requests:rate1m": f"{BY_VERSION} (rate(modelway_requests_total[1m]))",
+        "model_version:modelway_request_errors:rate1m": (
+            f"{BY_VERSION} (rate({failed}[1m])) or 0 * {BY_VERSION} (rate(modelway_requests_total[1m]))"
+        ),
+        "model_version:modelway_request_duration_seconds:p50": f"histogram_quantile(0.5, {buckets})",
+        "model_version:modelway_request_duration_seconds:p99": f"histogram_quantile(0.99, {buckets})",
+        "model_version:container_cpu_cores:rate1m": (
+            f'{BY_VERSION} (rate(container_cpu_usage_seconds_total{{container="server"}}[1m]) {JOIN})'
+        ),
+        "model_version:container_memory_working_set_bytes:sum": (
+            f'{BY_VERSION} (container_memory_working_set_bytes{{container="server"}} {JOIN})'
+        ),
+    }
+    return {
+        "groups": [
+            {
+                "name": "modelway",
+                "rules": [{"record": record, "expr": expr} for record, expr in rules.items()],
+            }
+        ]
+    }

@@ -1,0 +1,221 @@
+"""Kubernetes objects of one plain Prometheus, as plain data."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from modelway._common import Manifest, labels
+from modelway.gateway.objects import API_SERVER_EGRESS, DNS_EGRESS
+from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, recording_rules
+
+NAME = "prometheus"
+PORT = 9090
+USER_ID = 65534
+
+
+@dataclass(frozen=True)
+class MonitoringSpec:
+    """Everything that decides the objects of the monitoring stack."""
+
+    namespace: str
+    image: Any
+    scrape: ScrapeSpec
+    retention_hours: int = 24
+    storage_mb: int = 2048
+
+
+def monitoring_manifests(spec: MonitoringSpec) -> list[Manifest]:
+    """All objects of Prometheus, in the order in which they are created."""
+    config = _config_map(spec)
+    return [
+        _object(spec, "v1", "ServiceAccount", automountServiceAccountToken=False),
+        *_access(spec),
+        config,
+        _network_policy(spec),
+        _service(spec),
+        _deployment(spec, config["metadata"]["name"]),
+    ]
+
+
+def _metadata(spec: MonitoringSpec, name: str = NAME) -> dict[str, Any]:
+    return {"name": name, "namespace": spec.namespace, "labels": labels(NAME, NAME)}
+
+
+def _object(stack: MonitoringSpec, api_version: str, kind: str, **fields: Any) -> Manifest:
+    return {"apiVersion": api_version, "kind": kind, "metadata": _metadata(stack), **fields}
+
+
+def _access(spec: MonitoringSpec) -> list[Manifest]:
+    """Pods of the scraped namespaces and the kubelets' metrics, read-only."""
+    group = "rbac.authorization.k8s.io"
+    subject = {"kind": "ServiceAccount", "name": NAME, "namespace": spec.namespace}
+    cluster_name = f"modelway-{NAME}"
+    shared = {"name": cluster_name, "labels": labels(NAME, NAME)}
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+    ]
+    manifests: list[Manifest] = [
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": shared, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": shared,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": cluster_name},
+            "subjects": [subject],
+        },
+    ]
+    pods = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    for namespace in (*spec.scrape.models_namespaces, spec.scrape.gateway_namespace):
+        metadata = {"name": NAME, "namespace": namespace, "labels": labels(NAME, NAME)}
+        role = {"apiGroup": group, "kind": "Role", "name": NAME}
+        manifests += [
+            {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": pods},
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": role,
+                "subjects": [subject],
+            },
+        ]
+    return manifests
+
+
+def _config_map(spec: MonitoringSpec) -> Manifest:
+    data = {
+        "prometheus.yml": yaml.safe_dump(prometheus_config(spec.scrape), sort_keys=False, width=1000),
+        "rules.yml": yaml.safe_dump(recording_rules(), sort_keys=False, width=1000),
+    }
+    # The name carries the content, so that a changed configuration rolls the pod.
+    digest = hashlib.sha256("".join(data.values()).encode()).hexdigest()[:10]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(spec, f"{NAME}-{digest}"),
+        "data": data,
+    }
+
+
+def _network_policy(spec: MonitoringSpec) -> Manifest:
+    scraped = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+        for namespace in (*spec.scrape.models_namespaces, spec.scrape.gateway_namespace)
+    ]
+    kubelets = {
+        "to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}],
+        "ports": [{"protocol": "TCP", "port": 10250}],
+    }
+    metrics = {"to": scraped, "ports": [{"protocol": "TCP", "port": port} for port in (9090, 19001)]}
+    return _object(
+        spec,
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        spec={
+            "podSelector": {"matchLabels": labels(NAME, NAME)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [],
+            "egress": [DNS_EGRESS, API_SERVER_EGRESS, kubelets, metrics],
+        },
+    )
+
+
+def _service(spec: MonitoringSpec) -> Manifest:
+    ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}]
+    return _object(
+        spec,
+        "v1",
+        "Service",
+        spec={"type": "ClusterIP", "selector": labels(NAME, NAME), "ports": ports},
+    )
+
+
+def _deployment(spec: MonitoringSpec, config_map: str) -> Manifest:
+    return _object(
+        spec,
+        "apps/v1",
+        "Deployment",
+        spec={
+            "replicas": 1,
+            "selector": {"matchLabels": labels(NAME, NAME)},
+            # Two processes must not write one data folder; a gap in the scrapes is the smaller harm.
+            "strategy": {"type": "Recreate"},
+            "template": {
+                "metadata": {"labels": labels(NAME, NAME)},
+                "spec": {
+                    "serviceAccountName": NAME,
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": 30,
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "runAsUser": USER_ID,
+                        "runAsGroup": USER_ID,
+                        "fsGroup": USER_ID,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "containers": [_container(spec)],
+                    "volumes": _volumes(spec, config_map),
+                },
+            },
+        },
+    )
+
+
+def _container(spec: MonitoringSpec) -> dict[str, Any]:
+    def probe(path: str, period: int, failures: int) -> dict[str, Any]:
+        return {
+            "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
+            "periodSeconds": period,
+            "timeoutSeconds": 3,
+            "failureThreshold": failures,
+        }
+
+    return {
+        "name": NAME,
+        "image": spec.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            f"--storage.tsdb.retention.time={spec.retention_hours}h",
+            f"--storage.tsdb.retention.size={spec.storage_mb * 8 // 10}MB",
+        ],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "startupProbe": probe("/-/ready", 1, 120),
+        "readinessProbe": probe("/-/ready", 5, 3),
+        "livenessProbe": probe("/-/healthy", 15, 4),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "256Mi"},
+            "limits": {"cpu": "1", "memory": "1Gi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/prometheus", "readOnly": True},
+            {"name": "data", "mountPath": "/prometheus"},
+            {"name": "account", "mountPath": ACCOUNT_DIRECTORY, "readOnly": True},
+        ],
+    }
+
+
+def _volumes(spec: MonitoringSpec, config_map: str) -> list[dict[str, Any]]:
+    certificate = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+        {"configMap": certificate},
+    ]
+    return [
+        {"name": "config", "configMap": {"name": config_map}},
+        {"name": "data", "emptyDir": {"sizeLimit": f"{spec.storage_mb}Mi"}},
+        {"name": "account", "projected": {"sources": sources}},
+    ]

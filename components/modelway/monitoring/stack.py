@@ -1,0 +1,77 @@
+"""One plain Prometheus for small and offline clusters."""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from modelway._common import as_int, register_all, require_dns_label, type_token
+from modelway.monitoring.config import ScrapeSpec
+from modelway.monitoring.objects import NAME, PORT, MonitoringSpec, monitoring_manifests
+from modelway.namespace import RestrictedNamespace
+
+
+class MonitoringStackArgs(TypedDict):
+    """Inputs of `MonitoringStack`."""
+
+    image: pulumi.Input[str]
+    """Image of Prometheus 3."""
+    models_namespaces: list[str]
+    """Namespaces of the model servers; they must exist."""
+    gateway_namespace: NotRequired[str]
+    """Namespace of the gateway's proxies; it must exist. Defaults to `modelway-gateway`."""
+    namespace: NotRequired[str]
+    """Namespace of Prometheus; created. Defaults to `modelway-monitoring`."""
+    retention_hours: NotRequired[int]
+    """How long samples are kept. Defaults to 24."""
+    storage_mb: NotRequired[int]
+    """Disk for samples, which end with the pod. Defaults to 2048."""
+    kubelet_insecure_tls: NotRequired[bool]
+    """Accept kubelets whose certificate the cluster's own authority did not sign, as kind's. Defaults to false."""
+
+
+class MonitoringStack(pulumi.ComponentResource):
+    """Prometheus with recording rules for latency, errors, CPU and memory per model and version."""
+
+    prometheus_url: pulumi.Output[str]
+    """URL of Prometheus inside the cluster, known once it is ready."""
+    namespace: pulumi.Output[str]
+    """Namespace of Prometheus."""
+
+    def __init__(self, name: str, args: MonitoringStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(type_token("MonitoringStack"), name, {}, opts)
+        spec = monitoring_spec(name, args)
+        namespace = RestrictedNamespace(
+            f"{name}-namespace", {"name": spec.namespace}, pulumi.ResourceOptions(parent=self)
+        )
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        *before, deployment = monitoring_manifests(spec)
+        created = register_all(before, name, inside)
+        after = pulumi.ResourceOptions(parent=self, depends_on=created)
+        prometheus = register_all([deployment], name, after)[0]
+        self.namespace = pulumi.Output.from_input(spec.namespace)
+        self.prometheus_url = prometheus.urn.apply(lambda _: f"http://{NAME}.{spec.namespace}.svc:{PORT}")
+        self.register_outputs({"prometheusUrl": self.prometheus_url, "namespace": self.namespace})
+
+
+def monitoring_spec(name: str, args: MonitoringStackArgs) -> MonitoringSpec:
+    """Validate the inputs; raises `ValueError` with one sentence."""
+    where = f'MonitoringStack("{name}")'
+    retention = as_int(args.get("retention_hours"), 24)
+    storage = as_int(args.get("storage_mb"), 2048)
+    for key, value, low in (("retention_hours", retention, 1), ("storage_mb", storage, 256)):
+        if value < low:
+            raise ValueError(f"{where}.{key}: out of range: got {value}, allowed {low} or more; raise it.")
+    namespace = args.get("namespace", "modelway-monitoring")
+    for label in (namespace, *args["models_namespaces"]):
+        require_dns_label(f"{where} namespace", label)
+    return MonitoringSpec(
+        namespace=namespace,
+        image=args["image"],
+        scrape=ScrapeSpec(
+            models_namespaces=tuple(args["models_namespaces"]),
+            gateway_namespace=args.get("gateway_namespace", "modelway-gateway"),
+            kubelet_insecure_tls=args.get("kubelet_insecure_tls", False),
+        ),
+        retention_hours=retention,
+        storage_mb=storage,
+    )

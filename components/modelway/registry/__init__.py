@@ -1,0 +1,1 @@
+"""Registries that hold the images of model servers."""

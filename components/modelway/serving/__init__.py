@@ -1,0 +1,1 @@
+"""Model servers, one per immutable version, and the service that routes to them."""

@@ -1,0 +1,168 @@
+"""All versions of one model behind one set of URLs."""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from modelway._common import as_int, register, require_dns_label, type_token
+from modelway.serving.model_server import AutoscalingArgs, ModelServer, ModelServerArgs, ResourcesArgs
+from modelway.serving.routes import MAX_VERSIONS, Arm, RouteSpec, route_manifests
+
+RESERVED_VERSIONS = frozenset({"predict", "feedback", "docs", "models"})
+"""Path segments that mean something else below the model's prefix."""
+
+
+class ModelVersionArgs(TypedDict):
+    """One version of a model."""
+
+    name: str
+    """Name of the version, a DNS label: `v1`."""
+    image: pulumi.Input[str]
+    """Image of the server by digest, `REPOSITORY@sha256:DIGEST`."""
+    weight: NotRequired[int]
+    """Share of `/NAME/predict` in percent; the weights of a model sum to 100. Defaults to 100
+    for a single version."""
+    replicas: NotRequired[int]
+    """Number of pods. Defaults to 2. Refused together with `autoscaling`."""
+    autoscaling: NotRequired[AutoscalingArgs]
+    """Bounds for a HorizontalPodAutoscaler; off by default."""
+    resources: NotRequired[ResourcesArgs]
+    """Requests and limits of the server container."""
+
+
+class ModelServiceArgs(TypedDict):
+    """Inputs of `ModelService`."""
+
+    versions: list[ModelVersionArgs]
+    """Versions in the order in which they are shown; at least one, at most eight."""
+    namespace: str
+    """Namespace to run in; it must exist and carry the label `modelway.dev/routes: "true"`."""
+    gateway_url: pulumi.Input[str]
+    """URL of the gateway, used in the outputs: `http://127.0.0.1:8080`."""
+    gateway_name: NotRequired[str]
+    """Name of the Gateway object. Defaults to `modelway`."""
+    gateway_namespace: NotRequired[str]
+    """Namespace of the Gateway and its proxies. Defaults to `modelway-gateway`."""
+    monitoring_namespace: NotRequired[str]
+    """Namespace of Prometheus. Defaults to `modelway-monitoring`."""
+    path_prefix: NotRequired[str]
+    """Path before `/predict`. Defaults to `/` and the component's name; `/` alone needs `host`."""
+    host: NotRequired[str]
+    """Host name that the model answers on. Defaults to every host."""
+    drain_seconds: NotRequired[int]
+    """How long a pod serves on after its deletion began. Defaults to 10."""
+    pull_secret: NotRequired[pulumi.Input[str]]
+    """Name of the Secret in `namespace` that pulls the images. Defaults to none."""
+
+
+class ModelService(pulumi.ComponentResource):
+    """All versions of one model: `NAME/predict` split by weight, `NAME/VERSION/predict` and the header
+    `x-model-version` for one version."""
+
+    urls: pulumi.Output[list[str]]
+    """The split URL first, then one URL per version."""
+    versions: pulumi.Output[list[str]]
+    """Names of the versions."""
+
+    def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(type_token("ModelService"), name, {}, opts)
+        spec = route_spec(name, args)
+        servers = [
+            ModelServer(f"{name}-{version['name']}", _server_args(name, args, version), _child(self))
+            for version in args["versions"]
+        ]
+        for role, manifest in zip(("route", "split-route"), route_manifests(spec), strict=True):
+            # Ready before routed: a route to a version without pods answers 503.
+            register(f"{name}-{role}", manifest, pulumi.ResourceOptions(parent=self, depends_on=servers))
+        paths = [spec.split_path, *(spec.pinned_path(arm.version) for arm in spec.arms)]
+        self.urls = pulumi.Output.from_input(args["gateway_url"]).apply(
+            lambda url: [_url(url, spec.host, path) for path in paths]
+        )
+        self.versions = pulumi.Output.from_input([arm.version for arm in spec.arms])
+        self.register_outputs({"urls": self.urls, "versions": self.versions})
+
+
+def _child(parent: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(parent=parent)
+
+
+def _url(gateway_url: str, host: str | None, path: str) -> str:
+    if host is None:
+        return gateway_url + path
+    scheme, _, authority = gateway_url.partition("://")
+    port = f":{authority.rpartition(':')[2]}" if ":" in authority else ""
+    return f"{scheme}://{host}{port}{path}"
+
+
+def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -> ModelServerArgs:
+    result: ModelServerArgs = {
+        "model": name,
+        "version": version["name"],
+        "image": version["image"],
+        "namespace": args["namespace"],
+    }
+    for key in ("replicas", "autoscaling", "resources"):
+        if key in version:
+            result[key] = version[key]
+    for key in ("gateway_namespace", "monitoring_namespace", "drain_seconds", "pull_secret"):
+        if key in args:
+            result[key] = args[key]  # type: ignore[literal-required]
+    return result
+
+
+def route_spec(name: str, args: ModelServiceArgs) -> RouteSpec:
+    """Validate the inputs that concern routes; raises `ValueError` with one sentence."""
+    where = f'ModelService("{name}")'
+    require_dns_label(f"{where} name", f"{name}-split")
+    versions = args["versions"]
+    names = [version["name"] for version in versions]
+    if not 1 <= len(versions) <= MAX_VERSIONS:
+        raise ValueError(
+            f"{where}.versions: wrong number: got {len(versions)}, allowed 1 to {MAX_VERSIONS}; "
+            "remove versions that are no longer served."
+        )
+    for version in names:
+        require_dns_label(f"{where}.versions name", version)
+        if version in RESERVED_VERSIONS:
+            raise ValueError(
+                f"{where}.versions name: reserved: got {version!r}, allowed any DNS label but "
+                f"{', '.join(sorted(RESERVED_VERSIONS))}; rename the version."
+            )
+    if duplicates := sorted({version for version in names if names.count(version) > 1}):
+        raise ValueError(
+            f"{where}.versions: name used twice: got {', '.join(duplicates)}, allowed each name once; "
+            "rename one of them."
+        )
+    default = 100 if len(versions) == 1 else 0
+    weights = [as_int(version.get("weight"), default) for version in versions]
+    if sum(weights) != 100 or min(weights) < 0:
+        raise ValueError(
+            f"{where}.versions: weights do not sum to 100: got {', '.join(map(str, weights))}, "
+            "allowed whole numbers from 0 with the sum 100; change the weights."
+        )
+    prefix = _path_prefix(where, args.get("path_prefix", f"/{name}"), args.get("host"))
+    return RouteSpec(
+        model=name,
+        namespace=args["namespace"],
+        gateway_name=args.get("gateway_name", "modelway"),
+        gateway_namespace=args.get("gateway_namespace", "modelway-gateway"),
+        arms=[
+            Arm(version=version, service=f"{name}-{version}", weight=weight)
+            for version, weight in zip(names, weights, strict=True)
+        ],
+        path_prefix=prefix,
+        host=args.get("host"),
+    )
+
+
+def _path_prefix(where: str, prefix: str, host: str | None) -> str:
+    if not prefix.startswith("/") or (prefix != "/" and prefix.endswith("/")) or "//" in prefix:
+        raise ValueError(
+            f"{where}.path_prefix: not a path: got {prefix!r}, allowed '/' or '/NAME' without a "
+            "trailing '/'; correct it."
+        )
+    if prefix == "/" and host is None:
+        raise ValueError(
+            f"{where}.path_prefix: takes every model's paths: got '/', allowed '/' only together with host; set host."
+        )
+    return "" if prefix == "/" else prefix

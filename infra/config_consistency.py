@@ -1,0 +1,142 @@
+"""Rules of the stack config that span several keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.config_schema import DIGEST, Environment, ModelSettings, Provider, Settings, VersionSettings
+from tools.problem import Problem
+
+
+def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
+    """What types alone cannot say: sums, names used twice, keys that exclude each other."""
+    problems = _duplicates("modelway:models", "model", [model.name for model in settings.models])
+    for model in settings.models:
+        where = f"modelway:models {model.name}"
+        problems += _duplicates(f"{where}.versions", "version", [version.name for version in model.versions])
+        problems += _weights(where, [version.weight for version in model.versions])
+        for version in model.versions:
+            problems += _version(settings, f"{where}.{version.name}", model, version)
+        if model.path_prefix == "/" and model.host is None:
+            problems.append(
+                Problem(
+                    f"{where}.pathPrefix", "takes every model's paths", "'/'", "'/' only together with host", "set host"
+                )
+            )
+    problems += _routes(settings)
+    return problems + _cluster(settings, stack)
+
+
+def raw_consistency_problems(own: Mapping[str, Any]) -> list[Problem]:
+    """Weights and duplicates of a config that is wrong elsewhere, so that they are not found one run later."""
+    models = own.get("models")
+    problems: list[Problem] = []
+    for model in models if isinstance(models, list) else []:
+        versions = model.get("versions") if isinstance(model, dict) else None
+        if not isinstance(versions, list) or not all(isinstance(version, dict) for version in versions):
+            continue
+        where = f"modelway:models {model.get('name')}"
+        names = [version.get("name") for version in versions]
+        weights = [version.get("weight") for version in versions]
+        problems += _duplicates(f"{where}.versions", "version", [name for name in names if isinstance(name, str)])
+        if all(weight is None or type(weight) is int for weight in weights):
+            problems += _weights(where, weights)
+    return problems
+
+
+def _duplicates(where: str, what: str, names: list[str]) -> list[Problem]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    return [
+        Problem(where, f"{what} name used twice", repr(name), "each name once", f"rename or remove one {what}")
+        for name in repeated
+    ]
+
+
+def _weights(where: str, weights: list[int | None]) -> list[Problem]:
+    known = [100 if weight is None and len(weights) == 1 else weight or 0 for weight in weights]
+    if sum(known) == 100:
+        return []
+    got = " + ".join(map(str, known))
+    return [
+        Problem(
+            f"{where}.versions weight",
+            "weights do not sum to 100",
+            f"{got} = {sum(known)}",
+            "whole numbers with the sum 100",
+            "change the weights",
+        )
+    ]
+
+
+def _version(settings: Settings, where: str, model: ModelSettings, version: VersionSettings) -> list[Problem]:
+    problems = []
+    if len(f"{model.name}-{version.name}") > 63:
+        problems.append(
+            Problem(where, "names too long together", f"{len(model.name) + len(version.name) + 1} characters",
+                    "at most 63 for MODEL-VERSION", "shorten one of them")
+        )  # fmt: skip
+    if settings.environment is Environment.PRODUCTION and not DIGEST.fullmatch(version.image):
+        problems.append(
+            Problem(f"{where}.image", "no digest in a production stack", repr(version.image),
+                    "REPOSITORY@sha256:<64 hex digits>", "write the digest that `package` printed")
+        )  # fmt: skip
+    if version.autoscaling and version.replicas is not None:
+        problems.append(
+            Problem(f"{where}.replicas", "set together with autoscaling", str(version.replicas), "one of the two",
+                    "remove replicas, the autoscaler owns it")
+        )  # fmt: skip
+    if version.autoscaling and version.autoscaling.min_replicas > version.autoscaling.max_replicas:
+        got = f"{version.autoscaling.min_replicas} > {version.autoscaling.max_replicas}"
+        problems.append(
+            Problem(
+                f"{where}.autoscaling", "minReplicas above maxReplicas", got, "minReplicas <= maxReplicas", "swap them"
+            )
+        )
+    return problems
+
+
+def _routes(settings: Settings) -> list[Problem]:
+    seen: dict[tuple[str, str], str] = {}
+    problems = []
+    for model in settings.models:
+        key = (model.host or "*", model.path_prefix or f"/{model.name}")
+        if key in seen:
+            problems.append(
+                Problem(f"modelway:models {model.name}", "same host and path as another model",
+                        f"{key[0]}{key[1]} of {seen[key]}", "a host and path of its own", "set pathPrefix or host")
+            )  # fmt: skip
+        seen.setdefault(key, model.name)
+    return problems
+
+
+def _cluster(settings: Settings, stack: str) -> list[Problem]:
+    cluster, problems = settings.cluster, []
+    where = "modelway:cluster"
+    if cluster.provider is Provider.EXISTING and not cluster.kubeconfig:
+        problems.append(
+            Problem(f"{where}.kubeconfig", "missing", "nothing", "the path of a kubeconfig", "set kubeconfig")
+        )
+    if cluster.provider is Provider.EXISTING and not settings.gateway.address:
+        problems.append(
+            Problem("modelway:gateway.address", "missing", "nothing", "host and port that clients use", "set address")
+        )
+    if cluster.provider is not Provider.EXISTING:
+        for key in ("kubeconfig", "context"):
+            if getattr(cluster, key):
+                problems.append(
+                    Problem(f"{where}.{key}", f"not used with provider {cluster.provider}", repr(getattr(cluster, key)),
+                            "only with provider existing", f"remove {key}")
+                )  # fmt: skip
+        if settings.environment is Environment.PRODUCTION:
+            problems.append(
+                Problem(f"{where}.provider", "one machine in a production stack", str(cluster.provider),
+                        "a real cluster", f"change environment or cluster of stack {stack}")
+            )  # fmt: skip
+    registry = settings.registry
+    needed = {"url": registry.url, "username": registry.username, "password": registry.password}
+    if registry.username or registry.password:
+        problems += [
+            Problem(f"modelway:registry.{key}", "missing", "nothing", "url, username and password", f"set {key}")
+            for key, value in needed.items()
+            if value is None
+        ]
+    return problems

@@ -1,0 +1,153 @@
+"""The stack config as types: what each key means, its default and its bounds."""
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+RESERVED_VERSIONS = ("docs", "feedback", "models", "predict")
+
+
+class Environment(StrEnum):
+    """How careful the stack is."""
+
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Provider(StrEnum):
+    """Where the models run."""
+
+    NODE = "node"
+    KIND = "kind"
+    EXISTING = "existing"
+
+
+def _dns_label(value: str) -> str:
+    if not DNS_LABEL.fullmatch(value):
+        raise ValueError(
+            "no DNS label|lower-case letters, digits and '-', at most 63 characters, starting and ending with a "
+            "letter or digit|rename it"
+        )
+    return value
+
+
+def _version_name(value: str) -> str:
+    if value in RESERVED_VERSIONS:
+        raise ValueError(f"reserved name|any DNS label but {', '.join(RESERVED_VERSIONS)}|rename the version")
+    return _dns_label(value)
+
+
+def _quantity(value: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?(m|Ki|Mi|Gi|Ti)?", value):
+        raise ValueError("no Kubernetes quantity|a number with m, Ki, Mi, Gi or Ti such as 500m or 512Mi|correct it")
+    return value
+
+
+DnsLabel = Annotated[str, AfterValidator(_dns_label)]
+VersionName = Annotated[str, AfterValidator(_version_name)]
+Quantity = Annotated[str, AfterValidator(_quantity)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, strict=True)
+
+
+class ClusterSettings(_Section):
+    """`modelway:cluster`."""
+
+    provider: Annotated[Provider, Field(strict=False)]
+    kubeconfig: str | None = None
+    """Path of the kubeconfig of an existing cluster."""
+    context: str | None = None
+    identifier: str | None = None
+
+
+class GatewaySettings(_Section):
+    """`modelway:gateway`."""
+
+    address: str | None = None
+    """Host and port that clients use; the local grounds know theirs."""
+    replicas: Annotated[int, Field(ge=1, le=100)] = 1
+    install_crds: bool = True
+    chart: str | None = None
+
+
+class MonitoringSettings(_Section):
+    """`modelway:monitoring`."""
+
+    enabled: bool = True
+    retention_hours: Annotated[int, Field(ge=1, le=8760)] = 24
+    storage_mb: Annotated[int, Field(ge=256)] = 2048
+
+
+class RegistrySettings(_Section):
+    """`modelway:registry`: what pulls the models' images; nothing is needed for a public or local registry."""
+
+    url: str | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+class ImageSettings(_Section):
+    """`modelway:images`: the platform's own images; the node has its own builds of them."""
+
+    gateway: str | None = None
+    proxy: str | None = None
+    prometheus: str | None = None
+
+
+class AutoscalingSettings(_Section):
+    """Bounds of the number of pods of a version."""
+
+    min_replicas: Annotated[int, Field(ge=1, le=1000)]
+    max_replicas: Annotated[int, Field(ge=1, le=1000)]
+    cpu_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
+
+
+class ResourceSettings(_Section):
+    """Requests and limits of a version's server."""
+
+    cpu_request: Quantity = "100m"
+    cpu_limit: Quantity = "1"
+    memory_request: Quantity = "192Mi"
+    memory_limit: Quantity = "512Mi"
+
+
+class VersionSettings(_Section):
+    """One version of a model."""
+
+    name: VersionName
+    image: str
+    """`REPOSITORY@sha256:…`, or outside production `NAME:TAG` of an image that `package` recorded in the lock file."""
+    weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    autoscaling: AutoscalingSettings | None = None
+    resources: ResourceSettings | None = None
+
+
+class ModelSettings(_Section):
+    """One model."""
+
+    name: DnsLabel
+    versions: Annotated[list[VersionSettings], Field(min_length=1, max_length=8)]
+    host: str | None = None
+    path_prefix: Annotated[str, Field(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")] | None = None
+    drain_seconds: Annotated[int, Field(ge=0, le=600)] = 10
+
+
+class Settings(_Section):
+    """The whole stack config."""
+
+    environment: Annotated[Environment, Field(strict=False)] = Environment.DEVELOPMENT
+    cluster: ClusterSettings
+    gateway: GatewaySettings = GatewaySettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    registry: RegistrySettings = RegistrySettings()
+    images: ImageSettings = ImageSettings()
+    models: Annotated[list[ModelSettings], Field(min_length=1)]

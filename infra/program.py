@@ -1,0 +1,109 @@
+"""The program: from stack config to components. The only place that exports outputs."""
+
+import json
+from typing import Any
+
+import pulumi
+from modelway import ExistingRegistry, Gateway, ModelService, MonitoringStack, RestrictedNamespace
+from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
+from pulumi.runtime import config as pulumi_config
+
+from infra.config_schema import ModelSettings, Settings
+from infra.ground import Ground, ground_of
+from infra.settings import load, read_lock, resolve_image
+from tools.problem import Problem, ProblemError
+
+MODELS_NAMESPACE = "modelway-models"
+
+
+def main() -> None:
+    """Entry of the Pulumi program; problems of the config end it with their sentences and no traceback."""
+    try:
+        settings = load(_raw_config(), pulumi.get_stack())
+        images = _images(settings)
+        ground = ground_of(settings)
+    except ProblemError as error:
+        raise pulumi.RunError(str(error)) from None
+    _build(settings, ground, images)
+
+
+def _raw_config() -> dict[str, Any]:
+    """Config of this project as plain data; objects arrive as JSON text."""
+    raw: dict[str, Any] = {}
+    for key, value in pulumi_config.CONFIG.get().items():
+        try:
+            raw[key] = json.loads(value)
+        except (TypeError, ValueError):
+            raw[key] = value
+    return raw
+
+
+def _images(settings: Settings) -> dict[tuple[str, str], str]:
+    lock, problems, images = read_lock(), list[Problem](), {}
+    for model in settings.models:
+        for version in model.versions:
+            try:
+                images[model.name, version.name] = resolve_image(model, version, lock)
+            except ProblemError as error:
+                problems += error.problems
+    if problems:
+        raise ProblemError(problems)
+    return images
+
+
+def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str]) -> None:
+    cluster = ground.cluster()
+    inside = pulumi.ResourceOptions(providers=[cluster.provider])
+    namespace = RestrictedNamespace("models", {"name": MODELS_NAMESPACE, "routes": True}, inside)
+    registry = ExistingRegistry(
+        "registry",
+        ground.registry_args(MODELS_NAMESPACE),
+        pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[namespace])),
+    )
+    gateway = Gateway("gateway", ground.gateway_args([MODELS_NAMESPACE]), inside)
+    routed = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry, gateway])
+    pull_secret = registry.pull_secret if settings.registry.password else None
+    services = {
+        model.name: ModelService(model.name, _service_args(model, gateway, pull_secret, images), routed)
+        for model in settings.models
+    }
+    if settings.monitoring.enabled:
+        monitoring = MonitoringStack("monitoring", ground.monitoring_args([MODELS_NAMESPACE]), routed)
+        pulumi.export("prometheus_url", monitoring.prometheus_url)
+        pulumi.export("prometheus_namespace", monitoring.namespace)
+    pulumi.export("gateway_url", gateway.url)
+    pulumi.export("urls", {name: service.urls for name, service in services.items()})
+    pulumi.export("versions", {name: service.versions for name, service in services.items()})
+
+
+def _service_args(
+    model: ModelSettings,
+    gateway: Gateway,
+    pull_secret: pulumi.Output[str] | None,
+    images: dict[tuple[str, str], str],
+) -> ModelServiceArgs:
+    versions: list[ModelVersionArgs] = []
+    for version in model.versions:
+        args: ModelVersionArgs = {"name": version.name, "image": images[model.name, version.name]}
+        if version.weight is not None:
+            args["weight"] = version.weight
+        if version.replicas is not None:
+            args["replicas"] = version.replicas
+        if version.autoscaling is not None:
+            args["autoscaling"] = version.autoscaling.model_dump()  # type: ignore[typeddict-item]
+        if version.resources is not None:
+            args["resources"] = version.resources.model_dump()  # type: ignore[typeddict-item]
+        versions.append(args)
+    result: ModelServiceArgs = {
+        "versions": versions,
+        "namespace": MODELS_NAMESPACE,
+        "gateway_url": gateway.url,
+        "drain_seconds": model.drain_seconds,
+    }
+    if pull_secret is not None:
+        result["pull_secret"] = pull_secret
+    if model.host is not None:
+        result["host"] = model.host
+    if model.path_prefix is not None:
+        result["path_prefix"] = model.path_prefix
+    return result

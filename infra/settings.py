@@ -1,0 +1,87 @@
+"""Stack config, validated: every problem is found before anything is created, and all are reported together."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from infra.config_consistency import consistency_problems, raw_consistency_problems
+from infra.config_problems import problems_of
+from infra.config_schema import DIGEST, ModelSettings, Settings, VersionSettings
+from tools.paths import images_lock
+from tools.problem import Problem, ProblemError
+
+PROJECT_NAME = "modelway"
+
+
+def load(raw: Mapping[str, Any], stack: str) -> Settings:
+    """Settings of a stack from its config; raises `ProblemError` with every problem of the config.
+
+    `raw` maps `modelway:KEY` to plain data; keys of other namespaces are left alone.
+    """
+    own = {key.partition(":")[2]: value for key, value in raw.items() if key.startswith(f"{PROJECT_NAME}:")}
+    try:
+        settings = Settings.model_validate(own)
+    except ValidationError as error:
+        problems = problems_of(error, Settings)
+        raise ProblemError(problems + raw_consistency_problems(own)) from None
+    if problems := consistency_problems(settings, stack):
+        raise ProblemError(problems)
+    return settings
+
+
+def load_file(path: Path, stack: str) -> Settings:
+    """Settings from a stack file, without an engine; encrypted values stand for themselves."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+        config = document.get("config") or {}
+    except (yaml.YAMLError, AttributeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise ProblemError(
+            [
+                Problem(
+                    f"{path.name}{line}", "not a stack file", "no valid YAML", "a map with `config`", "correct the file"
+                )
+            ]
+        ) from None
+    return load({key: _plain(value) for key, value in config.items()}, stack)
+
+
+def _plain(value: Any) -> Any:
+    """Encrypted values cannot be read here; their presence is enough to validate the rest."""
+    if isinstance(value, dict):
+        return "secret" if set(value) == {"secure"} else {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def resolve_image(model: ModelSettings, version: VersionSettings, lock: Mapping[str, str]) -> str:
+    """The version's image by digest; raises `ProblemError` when the lock file does not know it."""
+    if DIGEST.fullmatch(version.image):
+        return version.image
+    if version.image in lock:
+        return lock[version.image]
+    raise ProblemError([_unknown_image(model, version)])
+
+
+def read_lock(path: Path | None = None) -> dict[str, str]:
+    """What `package` recorded: image name and tag to reference by digest; empty when there is no such file."""
+    path = path or images_lock()
+    if not path.exists():
+        return {}
+    content: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _unknown_image(model: ModelSettings, version: VersionSettings) -> Problem:
+    return Problem(
+        f"modelway:models {model.name}.{version.name}.image",
+        "image was never packaged here",
+        repr(version.image),
+        "a digest, or a name that the lock file knows",
+        f"run `python -m pipeline package --name {model.name} --version {version.name} …`, "
+        "or write REPOSITORY@sha256:DIGEST",
+    )

@@ -1,0 +1,107 @@
+"""The whole program over mocks: what a stack file becomes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from infra import program
+from modelway._common import CLASSES, CUSTOM_KINDS
+
+PROJECT = Path(__file__).resolve().parents[2]
+Deploy = Callable[[Callable[[], object]], Any]
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder as a running node leaves it, and a lock file with the example's images."""
+    monkeypatch.setenv("MODELWAY_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("MODELWAY_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODELWAY_IMAGES_LOCK", str(tmp_path / "lock.json"))
+    names = ("envoyproxy/gateway:v1.9.1", "envoyproxy/envoy:v1.40.0", "prom/prometheus:v3.13.1")
+    digest = "sha256:" + "b" * 64
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node/kubeconfig").write_text("planted-kubeconfig")
+    images = {name: f"127.0.0.1:5000/{name.split(':')[0]}@{digest}" for name in names}
+    (tmp_path / "node/images.json").write_text(json.dumps(images))
+    lock = {f"breast-cancer:{version}": f"127.0.0.1:5000/breast-cancer@{digest}" for version in ("v1", "v2")}
+    (tmp_path / "lock.json").write_text(json.dumps(lock))
+    return tmp_path
+
+
+def config_of(stack: str) -> dict[str, str]:
+    document = yaml.safe_load((PROJECT / f"stacks/Pulumi.{stack}.yaml").read_text())
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in document["config"].items()}
+
+
+def run(**changes: Any) -> Callable[[], None]:
+    def wrapped() -> None:
+        pulumi.runtime.set_all_config(
+            {**config_of("node"), **{f"modelway:{key}": json.dumps(value) for key, value in changes.items()}}
+        )
+        program.main()
+
+    return wrapped
+
+
+@pytest.mark.usefixtures("node")
+def test_the_node_stack_serves_both_versions_behind_one_gateway(deploy: Deploy) -> None:
+    deployed = deploy(run())
+    assert deployed.names("Deployment") == [
+        "breast-cancer-v1-deployment",
+        "breast-cancer-v2-deployment",
+        "monitoring-deployment",
+    ]
+    assert deployed.names("HTTPRoute") == ["breast-cancer-route", "breast-cancer-split-route"]
+    assert deployed.names("Release") == ["gateway-envoy-gateway"]
+    assert deployed.names("Namespace") == [
+        "gateway-namespace-namespace",
+        "models-namespace",
+        "monitoring-namespace-namespace",
+    ]
+    image = deployed.inputs("breast-cancer-v1-deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == "127.0.0.1:5000/breast-cancer@sha256:" + "b" * 64
+
+
+@pytest.mark.usefixtures("node")
+def test_every_kind_in_the_tables_is_one_that_the_program_registers_or_may(deploy: Deploy) -> None:
+    registered = {
+        resource.typ.removeprefix("kubernetes:")
+        for resource in deploy(run()).resources
+        if resource.typ.startswith("kubernetes:") and not resource.typ.startswith("kubernetes:helm.sh")
+    }
+    known = {
+        f"{version}:{kind}" if "/" in version else f"core/{version}:{kind}"
+        for version, kind in (*CLASSES, *CUSTOM_KINDS)
+    }
+    assert registered <= known
+
+
+@pytest.mark.usefixtures("node")
+def test_the_kubeconfig_is_registered_as_a_secret(deploy: Deploy) -> None:
+    provider = deploy(run()).inputs("cluster-kubernetes")
+    assert provider["kubeconfig"]["4dabf18193072939515e22adb298388d"] == "1b47061264138c4ac30d75fd1eb44270"
+    assert provider["clusterIdentifier"] == "modelway-node"
+
+
+@pytest.mark.usefixtures("node")
+def test_problems_of_the_config_end_the_program_with_all_their_sentences(deploy: Deploy) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        deploy(run(environment="prd", cluster={"provider": "node", "zone": "a"}))
+    assert str(caught.value).splitlines() == [
+        "modelway:environment: unknown value: got 'prd', allowed development, staging, production; "
+        "remove or correct it.",
+        "modelway:cluster.zone: unknown key: got 'zone', allowed provider, kubeconfig, context, identifier; "
+        "remove or correct it.",
+    ]
+
+
+@pytest.mark.usefixtures("node")
+def test_monitoring_can_be_left_out(deploy: Deploy) -> None:
+    assert deploy(run(monitoring={"enabled": False})).names("Deployment") == [
+        "breast-cancer-v1-deployment",
+        "breast-cancer-v2-deployment",
+    ]

@@ -1,0 +1,40 @@
+"""Writes the gateway's CRDs into the components as package data: `python -m tools.crds`.
+
+Descriptions are left out: they are four fifths of the text, and every object is part of the stack's state.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tools.paths import PROJECT
+from tools.progress import Progress
+from tools.toolchain import crd_manifests
+
+TARGET = PROJECT / "components/modelway/gateway/crds.jsonl"
+
+
+def without_descriptions(value: Any, names: bool = False) -> Any:
+    """Drop every schema's `description`; `names` marks a level whose keys are property names, not schema words."""
+    if isinstance(value, dict):
+        return {
+            key: without_descriptions(inner, names=key == "properties" and not names)
+            for key, inner in value.items()
+            if names or key != "description"
+        }
+    if isinstance(value, list):
+        return [without_descriptions(inner) for inner in value]
+    return value
+
+
+def render(manifests: Iterable[dict[str, Any]]) -> str:
+    """One object a line, sorted by kind and name, so that a new chart version shows as changed lines."""
+    ordered = sorted(manifests, key=lambda manifest: (manifest["kind"], manifest["metadata"]["name"]))
+    return "".join(
+        json.dumps(without_descriptions(manifest), sort_keys=True, separators=(",", ":")) + "\n"
+        for manifest in ordered
+    )
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(crd_manifests(Progress())), encoding="utf-8")
