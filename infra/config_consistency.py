@@ -120,7 +120,10 @@ def _cluster(settings: Settings, stack: str) -> list[Problem]:
             Problem("modelway:gateway.address", "missing", "nothing", "host and port that clients use", "set address")
         )
     if cluster.provider is not Provider.EXISTING:
-        for key in ("kubeconfig", "context"):
+        unused = (
+            ("kubeconfig", "context", "identifier") if cluster.provider is Provider.NODE else ("kubeconfig", "context")
+        )
+        for key in unused:
             if getattr(cluster, key):
                 problems.append(
                     Problem(f"{where}.{key}", f"not used with provider {cluster.provider}", repr(getattr(cluster, key)),
@@ -132,6 +135,11 @@ def _cluster(settings: Settings, stack: str) -> list[Problem]:
                         "a real cluster", f"change environment or cluster of stack {stack}")
             )  # fmt: skip
     registry = settings.registry
+    if cluster.provider is Provider.KIND and registry.url:
+        problems.append(
+            Problem("modelway:registry.url", "not used with provider kind", repr(registry.url),
+                    "nothing, kind has a registry of its own", "remove modelway:registry")
+        )  # fmt: skip
     needed = {"url": registry.url, "username": registry.username, "password": registry.password}
     if registry.username or registry.password:
         problems += [

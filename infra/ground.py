@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
-from modelway import ExistingCluster
+from modelway import ExistingCluster, ExistingRegistry, KindCluster, LocalRegistry, RestrictedNamespace
 from modelway.cluster.existing import ExistingClusterArgs
 from modelway.gateway.gateway import GatewayArgs
 from modelway.monitoring.stack import MonitoringStackArgs
@@ -16,6 +16,7 @@ from infra.config_schema import Provider, Settings
 from tools.paths import cache_dir, state_dir
 from tools.problem import Problem, ProblemError
 
+MODELS_NAMESPACE = "modelway-models"
 PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v3.13.1"
 NODE_IMAGES = {
     "gateway": "envoyproxy/gateway:v1.9.1",
@@ -29,15 +30,17 @@ class Ground:
     """A cluster to run on, with the images, the chart and the address that hold there."""
 
     settings: Settings
-    kubeconfig: Path
+    kubeconfig: Path | None
+    """Kubeconfig of a cluster that exists before the stack; none where the stack makes its cluster."""
     identifier: str
     address: str
     images: dict[str, str] = field(default_factory=dict)
     chart: str | None = None
-    registry: str = "docker.io"
 
-    def cluster(self) -> ExistingCluster:
+    def cluster(self) -> ExistingCluster | KindCluster:
         """The cluster of the stack."""
+        if self.kubeconfig is None:
+            return KindCluster("cluster", {"name": self.identifier, "gateway_port": _port("GATEWAY", 8080)})
         args: ExistingClusterArgs = {
             "kubeconfig": self.kubeconfig.read_text(encoding="utf-8"),
             "cluster_identifier": self.identifier,
@@ -46,11 +49,11 @@ class Ground:
             args["context"] = self.settings.cluster.context
         return ExistingCluster("cluster", args)
 
-    def gateway_args(self, models_namespaces: list[str]) -> GatewayArgs:
+    def gateway_args(self) -> GatewayArgs:
         """Inputs of the gateway."""
         args: GatewayArgs = {
             "address": self.address,
-            "models_namespaces": models_namespaces,
+            "models_namespaces": [MODELS_NAMESPACE],
             "replicas": self.settings.gateway.replicas,
             "install_crds": self.settings.gateway.install_crds,
         }
@@ -62,24 +65,32 @@ class Ground:
             args["proxy_image"] = image
         return args
 
-    def monitoring_args(self, models_namespaces: list[str]) -> MonitoringStackArgs:
+    def monitoring_args(self) -> MonitoringStackArgs:
         """Inputs of the monitoring stack."""
         return {
             "image": self.image("prometheus") or PROMETHEUS_IMAGE,
-            "models_namespaces": models_namespaces,
+            "models_namespaces": [MODELS_NAMESPACE],
+            # kind's kubelets sign their own certificates.
+            "kubelet_insecure_tls": self.settings.cluster.provider is Provider.KIND,
             "retention_hours": self.settings.monitoring.retention_hours,
             "storage_mb": self.settings.monitoring.storage_mb,
         }
 
-    def registry_args(self, models_namespace: str) -> ExistingRegistryArgs:
-        """Inputs of the registry of the models' images."""
-        registry = self.settings.registry
-        args: ExistingRegistryArgs = {"url": registry.url or self.registry}
-        if registry.username and registry.password:
-            args["namespace"] = models_namespace
-            args["username"] = registry.username
-            args["password"] = pulumi.Output.secret(registry.password.get_secret_value())
-        return args
+    def registry(
+        self, cluster: ExistingCluster | KindCluster, namespace: RestrictedNamespace
+    ) -> ExistingRegistry | LocalRegistry:
+        """The registry of the models' images."""
+        if isinstance(cluster, KindCluster):
+            port = _port("REGISTRY", 5000)
+            return LocalRegistry("registry", {"cluster": cluster.name, "port": port})
+        settings = self.settings.registry
+        args: ExistingRegistryArgs = {"url": settings.url or f"127.0.0.1:{_port('REGISTRY', 5000)}"}
+        if settings.username and settings.password:
+            args["namespace"] = MODELS_NAMESPACE
+            args["username"] = settings.username
+            args["password"] = pulumi.Output.secret(settings.password.get_secret_value())
+        opts = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace])
+        return ExistingRegistry("registry", args, opts)
 
     def image(self, role: str) -> str | None:
         """The platform's image for `role`: from the config, else this ground's own, else none."""
@@ -93,17 +104,17 @@ def ground_of(settings: Settings) -> Ground:
         return _node(settings)
     if settings.cluster.provider is Provider.EXISTING:
         return _existing(settings)
-    raise ProblemError(
-        [
-            Problem(
-                "modelway:cluster.provider",
-                "not built yet",
-                str(settings.cluster.provider),
-                "node or existing",
-                "use `modelway up node`",
-            )
-        ]
+    return Ground(
+        settings=settings,
+        kubeconfig=None,
+        identifier=settings.cluster.identifier or "modelway",
+        address=settings.gateway.address or f"127.0.0.1:{_port('GATEWAY', 8080)}",
     )
+
+
+def _port(name: str, default: int) -> int:
+    """A port of this machine; `modelway doctor` names these variables where one is in use."""
+    return int(os.environ.get(f"MODELWAY_{name}_PORT", default))
 
 
 def _node(settings: Settings) -> Ground:
@@ -127,10 +138,9 @@ def _node(settings: Settings) -> Ground:
         settings=settings,
         kubeconfig=kubeconfig,
         identifier="modelway-node",
-        address=settings.gateway.address or f"127.0.0.1:{os.environ.get('MODELWAY_GATEWAY_PORT', '8080')}",
+        address=settings.gateway.address or f"127.0.0.1:{_port('GATEWAY', 8080)}",
         images={role: built[name] for role, name in NODE_IMAGES.items() if name in built},
         chart=str(cache_dir() / "charts" / "gateway-helm-v1.9.1.tgz"),
-        registry=f"127.0.0.1:{os.environ.get('MODELWAY_REGISTRY_PORT', '5000')}",
     )
 
 

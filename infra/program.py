@@ -4,16 +4,14 @@ import json
 from typing import Any
 
 import pulumi
-from modelway import ExistingRegistry, Gateway, ModelService, MonitoringStack, RestrictedNamespace
+from modelway import Gateway, ModelService, MonitoringStack, RestrictedNamespace
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
 from infra.config_schema import ModelSettings, Settings
-from infra.ground import Ground, ground_of
+from infra.ground import MODELS_NAMESPACE, Ground, ground_of
 from infra.settings import load, read_lock, resolve_image
 from tools.problem import Problem, ProblemError
-
-MODELS_NAMESPACE = "modelway-models"
 
 
 def main() -> None:
@@ -55,20 +53,17 @@ def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str
     cluster = ground.cluster()
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     namespace = RestrictedNamespace("models", {"name": MODELS_NAMESPACE, "routes": True}, inside)
-    registry = ExistingRegistry(
-        "registry",
-        ground.registry_args(MODELS_NAMESPACE),
-        pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[namespace])),
-    )
-    gateway = Gateway("gateway", ground.gateway_args([MODELS_NAMESPACE]), inside)
-    routed = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry, gateway])
+    registry = ground.registry(cluster, namespace)
+    gateway = Gateway("gateway", ground.gateway_args(), inside)
+    ready = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry])
     pull_secret = registry.pull_secret if settings.registry.password else None
     services = {
-        model.name: ModelService(model.name, _service_args(model, gateway, pull_secret, images), routed)
+        model.name: ModelService(model.name, _service_args(model, gateway, pull_secret, images), ready)
         for model in settings.models
     }
     if settings.monitoring.enabled:
-        monitoring = MonitoringStack("monitoring", ground.monitoring_args([MODELS_NAMESPACE]), routed)
+        observing = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, gateway])
+        monitoring = MonitoringStack("monitoring", ground.monitoring_args(), observing)
         pulumi.export("prometheus_url", monitoring.prometheus_url)
         pulumi.export("prometheus_namespace", monitoring.namespace)
     pulumi.export("gateway_url", gateway.url)
@@ -98,6 +93,7 @@ def _service_args(
         "versions": versions,
         "namespace": MODELS_NAMESPACE,
         "gateway_url": gateway.url,
+        "gateway_name": gateway.name,
         "drain_seconds": model.drain_seconds,
     }
     if pull_secret is not None:

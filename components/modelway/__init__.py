@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelway.cluster.existing import ExistingCluster, ExistingClusterArgs
+    from modelway.cluster.kind import KindCluster, KindClusterArgs
     from modelway.gateway.gateway import Gateway, GatewayArgs
     from modelway.monitoring.stack import MonitoringStack, MonitoringStackArgs
     from modelway.namespace import RestrictedNamespace, RestrictedNamespaceArgs
     from modelway.registry.existing import ExistingRegistry, ExistingRegistryArgs
+    from modelway.registry.local import LocalRegistry, LocalRegistryArgs
     from modelway.serving.model_server import AutoscalingArgs, ModelServer, ModelServerArgs, ResourcesArgs
     from modelway.serving.model_service import ModelService, ModelServiceArgs, ModelVersionArgs
 
@@ -25,6 +27,10 @@ __all__ = [
     "ExistingRegistryArgs",
     "Gateway",
     "GatewayArgs",
+    "KindCluster",
+    "KindClusterArgs",
+    "LocalRegistry",
+    "LocalRegistryArgs",
     "ModelServer",
     "ModelServerArgs",
     "ModelService",
@@ -39,14 +45,20 @@ __all__ = [
 
 _ROOMS = {
     "modelway.cluster.existing": ("ExistingCluster", "ExistingClusterArgs"),
+    "modelway.cluster.kind": ("KindCluster", "KindClusterArgs"),
     "modelway.gateway.gateway": ("Gateway", "GatewayArgs"),
     "modelway.monitoring.stack": ("MonitoringStack", "MonitoringStackArgs"),
     "modelway.namespace": ("RestrictedNamespace", "RestrictedNamespaceArgs"),
     "modelway.registry.existing": ("ExistingRegistry", "ExistingRegistryArgs"),
+    "modelway.registry.local": ("LocalRegistry", "LocalRegistryArgs"),
     "modelway.serving.model_server": ("AutoscalingArgs", "ModelServer", "ModelServerArgs", "ResourcesArgs"),
     "modelway.serving.model_service": ("ModelService", "ModelServiceArgs", "ModelVersionArgs"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+COMPONENTS = sorted(name for name in _HOME if not name.endswith("Args"))
+"""Names of the component classes."""
 
 
 def __getattr__(name: str) -> Any:

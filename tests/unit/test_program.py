@@ -8,8 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from infra import program
 from modelway._common import CLASSES, CUSTOM_KINDS
+
+from infra import program
 
 PROJECT = Path(__file__).resolve().parents[2]
 Deploy = Callable[[Callable[[], object]], Any]

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from modelway._common import type_token
+from modelway.cluster.kubeconfig import server_of
 
 
 class ExistingClusterArgs(TypedDict):
@@ -30,17 +31,21 @@ class ExistingCluster(pulumi.ComponentResource):
     """Identifier of the cluster."""
     kubeconfig: pulumi.Output[str]
     """The kubeconfig, a secret."""
+    endpoint: pulumi.Output[str]
+    """URL of the API server."""
 
     def __init__(self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("ExistingCluster"), name, {}, opts)
         identifier = args.get("cluster_identifier", name)
         self.name = pulumi.Output.from_input(identifier)
         self.kubeconfig = pulumi.Output.secret(args["kubeconfig"])
+        context = args.get("context")
+        self.endpoint = pulumi.Output.unsecret(self.kubeconfig.apply(lambda text: server_of(text, context)))
         self.provider = k8s.Provider(
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier=identifier,
-            context=args.get("context"),
+            context=context,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.register_outputs({"name": self.name, "kubeconfig": self.kubeconfig})
+        self.register_outputs({"name": self.name, "kubeconfig": self.kubeconfig, "endpoint": self.endpoint})

@@ -53,6 +53,8 @@ class Gateway(pulumi.ComponentResource):
     """Host and port of the gateway, known once it is programmed."""
     url: pulumi.Output[str]
     """URL of the gateway, known once it is programmed."""
+    name: pulumi.Output[str]
+    """Name of the Gateway object, known once it is programmed; routes that take it wait for the gateway."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("Gateway"), name, {}, opts)
@@ -78,7 +80,8 @@ class Gateway(pulumi.ComponentResource):
             created.append(register(f"{name}-{role}", manifest, options))
         self.address = pulumi.Output.all(args["address"], created[3].urn).apply(lambda values: str(values[0]))
         self.url = pulumi.Output.concat("http://", self.address)
-        self.register_outputs({"address": self.address, "url": self.url})
+        self.name = created[3].urn.apply(lambda _: spec.name)
+        self.register_outputs({"address": self.address, "url": self.url, "name": self.name})
 
     def _crds(self, name: str) -> Sequence[pulumi.Resource]:
         return [

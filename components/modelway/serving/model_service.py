@@ -39,8 +39,9 @@ class ModelServiceArgs(TypedDict):
     """Namespace to run in; it must exist and carry the label `modelway.dev/routes: "true"`."""
     gateway_url: pulumi.Input[str]
     """URL of the gateway, used in the outputs: `http://127.0.0.1:8080`."""
-    gateway_name: NotRequired[str]
-    """Name of the Gateway object. Defaults to `modelway`."""
+    gateway_name: NotRequired[pulumi.Input[str]]
+    """Name of the Gateway object, best the output of `Gateway`, for which the routes then wait.
+    Defaults to `modelway`."""
     gateway_namespace: NotRequired[str]
     """Namespace of the Gateway and its proxies. Defaults to `modelway-gateway`."""
     monitoring_namespace: NotRequired[str]

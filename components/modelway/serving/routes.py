@@ -33,7 +33,8 @@ class RouteSpec:
 
     model: str
     namespace: str
-    gateway_name: str
+    gateway_name: Any
+    """Text, or a value that becomes text while deploying."""
     gateway_namespace: str
     arms: Sequence[Arm]
     path_prefix: str

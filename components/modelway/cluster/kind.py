@@ -1,0 +1,80 @@
+"""A kind cluster on this machine."""
+
+import json
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_command as command
+import pulumi_kubernetes as k8s
+
+from modelway._common import as_int, require_dns_label, type_token
+from modelway.cluster.kind_config import kind_config
+from modelway.cluster.kubeconfig import server_of
+
+# A create that was killed after kind had finished finds the cluster and goes on.
+CREATE = 'kind get clusters | grep -qx "$NAME" || kind create cluster --name "$NAME" --config - --wait 180s'
+DELETE = 'kind delete cluster --name "$NAME"'
+KUBECONFIG = 'kind get kubeconfig --name "$NAME"'
+
+
+class KindClusterArgs(TypedDict):
+    """Inputs of `KindCluster`."""
+
+    name: NotRequired[str]
+    """Name of the kind cluster. Defaults to `modelway`."""
+    gateway_port: NotRequired[int]
+    """Port on 127.0.0.1 that reaches the gateway. Defaults to 8080."""
+    image: NotRequired[str]
+    """Node image by digest, from kind's release notes. Defaults to the one that the installed kind carries."""
+
+
+class KindCluster(pulumi.ComponentResource):
+    """A one-node cluster in Docker, reached on 127.0.0.1 only; needs `kind` and a Docker engine.
+
+    The attribute `provider` is a Kubernetes provider for it; programs in other languages make one of `kubeconfig`.
+    """
+
+    name: pulumi.Output[str]
+    """Name of the kind cluster, known once it runs."""
+    kubeconfig: pulumi.Output[str]
+    """The kubeconfig, a secret."""
+    endpoint: pulumi.Output[str]
+    """URL of the API server."""
+
+    def __init__(self, name: str, args: KindClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(type_token("KindCluster"), name, {}, opts)
+        cluster_name = args.get("name", "modelway")
+        port = as_int(args.get("gateway_port"), 8080)
+        require_dns_label(f'KindCluster("{name}").name', cluster_name)
+        if not 1 <= port <= 65535:
+            raise ValueError(f'KindCluster("{name}").gateway_port: got {port}, allowed 1 to 65535; change it.')
+        config = json.dumps(kind_config(port, args.get("image")))
+        environment = {"NAME": cluster_name}
+        cluster = command.local.Command(
+            f"{name}-kind",
+            create=CREATE,
+            delete=DELETE,
+            stdin=config,
+            environment=environment,
+            # kind has no update: another configuration is another cluster, and ports are free only after the old one.
+            triggers=[cluster_name, config],
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        kubeconfig = command.local.Command(
+            f"{name}-kubeconfig",
+            create=KUBECONFIG,
+            environment=environment,
+            triggers=[cluster.id],
+            logging=command.local.Logging.NONE,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[cluster], additional_secret_outputs=["stdout"]),
+        )
+        self.name = cluster.id.apply(lambda _: cluster_name)
+        self.kubeconfig = pulumi.Output.secret(kubeconfig.stdout)
+        self.endpoint = pulumi.Output.unsecret(self.kubeconfig.apply(server_of))
+        self.provider = k8s.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=self.kubeconfig,
+            cluster_identifier=cluster_name,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"name": self.name, "kubeconfig": self.kubeconfig, "endpoint": self.endpoint})

@@ -1,0 +1,37 @@
+"""Configuration of a kind cluster, as plain data (https://kind.sigs.k8s.io/docs/user/configuration/)."""
+
+from typing import Any
+
+NODE_PORT = 30080
+REGISTRY_DIRECTORY = "/etc/containerd/certs.d"
+MIRRORS = f"""[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "{REGISTRY_DIRECTORY}"
+"""
+
+
+def kind_config(gateway_port: int, image: str | None) -> dict[str, Any]:
+    """One node that is reached on 127.0.0.1 only: the API server and the gateway's port.
+
+    The registry of `LocalRegistry` is found through containerd's hosts folder
+    (https://kind.sigs.k8s.io/docs/user/local-registry/).
+    """
+    node: dict[str, Any] = {
+        "role": "control-plane",
+        "extraPortMappings": [
+            {
+                "containerPort": NODE_PORT,
+                "hostPort": gateway_port,
+                "listenAddress": "127.0.0.1",
+                "protocol": "TCP",
+            }
+        ],
+    }
+    if image:
+        node["image"] = image
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {"apiServerAddress": "127.0.0.1"},
+        "containerdConfigPatches": [MIRRORS],
+        "nodes": [node],
+    }

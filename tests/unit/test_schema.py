@@ -1,0 +1,43 @@
+"""The schema that other languages see."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import modelway
+import pytest
+from pulumi.provider.experimental.component import ComponentProvider
+
+SCHEMA = Path(__file__).resolve().parents[2] / "components/schema.json"
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    components = [getattr(modelway, name) for name in modelway.COMPONENTS]
+    return dict(json.loads(ComponentProvider(components, "modelway", version=modelway.__version__).schema))
+
+
+def test_the_committed_schema_is_the_one_that_the_components_give(schema: dict[str, Any]) -> None:
+    committed = json.loads(SCHEMA.read_text())
+    assert committed["resources"] == schema["resources"]
+    assert committed["types"] == schema["types"]
+
+
+def test_every_property_is_described(schema: dict[str, Any]) -> None:
+    missing = [
+        f"{token}.{name}"
+        for section in ("resources", "types")
+        for token, body in schema[section].items()
+        for part in ("inputProperties", "properties")
+        for name, definition in body.get(part, {}).items()
+        if not definition.get("description")
+    ]
+    assert missing == []
+
+
+def test_every_token_is_in_the_index_module(schema: dict[str, Any]) -> None:
+    assert sorted(schema["resources"]) == [f"modelway:index:{name}" for name in sorted(modelway.COMPONENTS)]
+
+
+def test_all_names_are_importable_from_the_package() -> None:
+    assert [name for name in modelway.__all__ if not isinstance(getattr(modelway, name), type)] == []
