@@ -13,6 +13,7 @@ from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
 
 from infra.config_schema import Provider, Settings
+from tools.node.layout import NODE_ADDRESS
 from tools.paths import cache_dir, state_dir
 from tools.problem import Problem, ProblemError
 
@@ -36,6 +37,8 @@ class Ground:
     address: str
     images: dict[str, str] = field(default_factory=dict)
     chart: str | None = None
+    cluster_cidrs: list[str] | None = None
+    """Addresses of the API server and the nodes, where they are known beforehand."""
 
     def cluster(self) -> ExistingCluster | KindCluster:
         """The cluster of the stack."""
@@ -59,6 +62,8 @@ class Ground:
         }
         if chart := self.settings.gateway.chart or self.chart:
             args["chart"] = chart
+        if self.cluster_cidrs:
+            args["api_server_cidrs"] = self.cluster_cidrs
         if image := self.image("gateway"):
             args["gateway_image"] = image
         if image := self.image("proxy"):
@@ -67,7 +72,7 @@ class Ground:
 
     def monitoring_args(self) -> MonitoringStackArgs:
         """Inputs of the monitoring stack."""
-        return {
+        args: MonitoringStackArgs = {
             "image": self.image("prometheus") or PROMETHEUS_IMAGE,
             "models_namespaces": [MODELS_NAMESPACE],
             # kind's kubelets sign their own certificates.
@@ -75,6 +80,9 @@ class Ground:
             "retention_hours": self.settings.monitoring.retention_hours,
             "storage_mb": self.settings.monitoring.storage_mb,
         }
+        if self.cluster_cidrs:
+            args["api_server_cidrs"] = args["node_cidrs"] = self.cluster_cidrs
+        return args
 
     def registry(
         self, cluster: ExistingCluster | KindCluster, namespace: RestrictedNamespace
@@ -141,6 +149,7 @@ def _node(settings: Settings) -> Ground:
         address=settings.gateway.address or f"127.0.0.1:{_port('GATEWAY', 8080)}",
         images={role: built[name] for role, name in NODE_IMAGES.items() if name in built},
         chart=str(cache_dir() / "charts" / "gateway-helm-v1.9.1.tgz"),
+        cluster_cidrs=[f"{NODE_ADDRESS}/32"],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tools.paths import PROJECT
 from tools.progress import Progress
-from tools.toolchain import crd_manifests
+from tools.toolchain.charts import crd_manifests
 
 TARGET = PROJECT / "components/modelway/gateway/crds.jsonl"
 

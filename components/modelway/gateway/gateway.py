@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 
 from modelway._common import as_int, register, require_dns_label, type_token
 from modelway.gateway.objects import (
+    ANYWHERE,
     CHART,
     CHART_VERSION,
     NODE_PORT,
@@ -38,6 +39,9 @@ class GatewayArgs(TypedDict):
     install_crds: NotRequired[bool]
     """Whether to install the CRDs of the Gateway API (standard channel) and of Envoy Gateway. Defaults to true;
     false where the cluster manages them."""
+    api_server_cidrs: NotRequired[list[str]]
+    """Addresses of the API server's endpoints, which the controller may reach. Defaults to anywhere but the clouds'
+    metadata address."""
     chart: NotRequired[str]
     """Envoy Gateway's Helm chart: an OCI reference or a file. Defaults to the official chart at the pinned version."""
     gateway_image: NotRequired[str]
@@ -125,4 +129,5 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
         replicas=replicas,
         gateway_image=args.get("gateway_image"),
         proxy_image=args.get("proxy_image"),
+        api_server_cidrs=tuple(args.get("api_server_cidrs", [ANYWHERE])),
     )

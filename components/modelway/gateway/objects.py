@@ -34,6 +34,8 @@ class GatewaySpec:
     gateway_image: str | None = None
     proxy_image: str | None = None
     log_level: str = "warn"
+    api_server_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    """Addresses of the API server's endpoints; anywhere but the clouds' metadata address when they are not known."""
 
 
 @cache
@@ -229,11 +231,20 @@ DNS_EGRESS: dict[str, Any] = {
     "to": [_peer("kube-system", {"k8s-app": "kube-dns"})],
     "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
 }
-API_SERVER_EGRESS: dict[str, Any] = {
-    # The API server is no pod, so no selector names it; the clouds' metadata address stays closed.
-    "to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}],
-    "ports": _tcp(443, 6443),
-}
+ANYWHERE = "0.0.0.0/0"
+
+
+def address_egress(cidrs: tuple[str, ...], *ports: int) -> dict[str, Any]:
+    """Egress to what is no pod, so that no selector names it; the clouds' metadata address stays closed."""
+    blocks = [{"cidr": cidr, **({"except": ["169.254.0.0/16"]} if cidr == ANYWHERE else {})} for cidr in cidrs]
+    return {"to": [{"ipBlock": block} for block in blocks], "ports": _tcp(*ports)}
+
+
+def api_server_egress(cidrs: tuple[str, ...]) -> dict[str, Any]:
+    """Egress to the API server."""
+    return address_egress(cidrs, 443, 6443)
+
+
 CONTROLLER_LABELS = {"control-plane": "envoy-gateway"}
 PROXY_LABELS = {"app.kubernetes.io/component": "proxy"}
 
@@ -247,7 +258,7 @@ def _controller_policy(spec: GatewaySpec) -> Manifest:
             {"from": [_peer(spec.namespace, PROXY_LABELS)], "ports": _tcp(18000, 18001, 18002)},
             {"from": [_peer(spec.monitoring_namespace)], "ports": _tcp(19001)},
         ],
-        egress=[DNS_EGRESS, API_SERVER_EGRESS],
+        egress=[DNS_EGRESS, api_server_egress(spec.api_server_cidrs)],
     )
 
 
@@ -257,7 +268,7 @@ def _certgen_policy(spec: GatewaySpec) -> Manifest:
         "certgen",
         {"matchLabels": {"app": "certgen"}},
         ingress=[],
-        egress=[DNS_EGRESS, API_SERVER_EGRESS],
+        egress=[DNS_EGRESS, api_server_egress(spec.api_server_cidrs)],
     )
 
 

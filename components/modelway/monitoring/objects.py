@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from modelway._common import Manifest, labels
-from modelway.gateway.objects import API_SERVER_EGRESS, DNS_EGRESS
+from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, recording_rules
 
 NAME = "prometheus"
@@ -24,6 +24,8 @@ class MonitoringSpec:
     scrape: ScrapeSpec
     retention_hours: int = 24
     storage_mb: int = 2048
+    api_server_cidrs: tuple[str, ...] = (ANYWHERE,)
+    node_cidrs: tuple[str, ...] = (ANYWHERE,)
 
 
 def monitoring_manifests(spec: MonitoringSpec) -> list[Manifest]:
@@ -104,10 +106,7 @@ def _network_policy(spec: MonitoringSpec) -> Manifest:
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
         for namespace in (*spec.scrape.models_namespaces, spec.scrape.gateway_namespace)
     ]
-    kubelets = {
-        "to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}],
-        "ports": [{"protocol": "TCP", "port": 10250}],
-    }
+    kubelets = address_egress(spec.node_cidrs, 10250)
     metrics = {"to": scraped, "ports": [{"protocol": "TCP", "port": port} for port in (9090, 19001)]}
     return _object(
         spec,
@@ -117,7 +116,7 @@ def _network_policy(spec: MonitoringSpec) -> Manifest:
             "podSelector": {"matchLabels": labels(NAME, NAME)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [],
-            "egress": [DNS_EGRESS, API_SERVER_EGRESS, kubelets, metrics],
+            "egress": [DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, metrics],
         },
     )
 

@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from modelway._common import as_int, register_all, require_dns_label, type_token
+from modelway.gateway.objects import ANYWHERE
 from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.objects import NAME, PORT, MonitoringSpec, monitoring_manifests
 from modelway.namespace import RestrictedNamespace
@@ -25,6 +26,10 @@ class MonitoringStackArgs(TypedDict):
     """How long samples are kept. Defaults to 24."""
     storage_mb: NotRequired[int]
     """Disk for samples, which end with the pod. Defaults to 2048."""
+    api_server_cidrs: NotRequired[list[str]]
+    """Addresses of the API server's endpoints. Defaults to anywhere but the clouds' metadata address."""
+    node_cidrs: NotRequired[list[str]]
+    """Addresses of the nodes, whose kubelets are scraped. Defaults to anywhere but the clouds' metadata address."""
     kubelet_insecure_tls: NotRequired[bool]
     """Accept kubelets whose certificate the cluster's own authority did not sign, as kind's. Defaults to false."""
 
@@ -72,6 +77,8 @@ def monitoring_spec(name: str, args: MonitoringStackArgs) -> MonitoringSpec:
             gateway_namespace=args.get("gateway_namespace", "modelway-gateway"),
             kubelet_insecure_tls=args.get("kubelet_insecure_tls", False),
         ),
+        api_server_cidrs=tuple(args.get("api_server_cidrs", [ANYWHERE])),
+        node_cidrs=tuple(args.get("node_cidrs", [ANYWHERE])),
         retention_hours=retention,
         storage_mb=storage,
     )

@@ -1,0 +1,68 @@
+# Thin targets over `modelway` and the test tools. STACK=local|node|… chooses the stack; without it `up` chooses and says why.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+STACK ?=
+MODEL ?= breast-cancer
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up preview down status doctor predict node-up node-down lint test-fast test-engine test test-cluster test-all test-long clean
+
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(READY) ## Make .venv from requirements.txt
+
+$(READY): requirements.txt constraints.txt pyproject.toml components/pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing requirements.txt into .venv" && $(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+up: $(READY) ## Deploy STACK and print its URLs
+	@$(BIN)/modelway up $(STACK)
+
+preview: $(READY) ## Print what `up` would change
+	@$(BIN)/modelway preview $(STACK)
+
+down: $(READY) ## Delete what `up` made
+	@$(BIN)/modelway down $(STACK)
+
+status: $(READY) ## Print models, versions, weights, pods and URLs
+	@$(BIN)/modelway status $(STACK)
+
+doctor: $(READY) ## Print every tool and every problem of this machine
+	@$(BIN)/modelway doctor $(STACK)
+
+predict: $(READY) ## Print one prediction of MODEL
+	@$(BIN)/modelway predict $(STACK) $(MODEL)
+
+node-up: $(READY) ## Start the one-node Kubernetes (Linux, root)
+	@$(BIN)/modelway node up
+
+node-down: $(READY) ## Stop the one-node Kubernetes
+	@$(BIN)/modelway node down
+
+lint: $(READY) ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy components/modelway infra tools pipeline images/model-server/modelway_server
+
+test-fast: lint ## Lint, types and unit tests: under a minute
+	$(BIN)/pytest tests/unit images/model-server/tests
+
+test-engine: $(READY)
+	$(BIN)/pytest tests/engine
+
+test: test-fast test-engine ## All that needs no cluster
+
+test-cluster: $(READY) ## Cluster tests on the one-node Kubernetes, short counts
+	$(BIN)/pytest tests/cluster
+
+test-all: test test-cluster ## Everything, short counts
+
+test-long: export MODELWAY_TEST_COUNTS = full
+test-long: test test-cluster ## Everything, full counts
+
+clean: ## Delete build outputs and caches of the checkout; keeps .venv, and cache and state of the user
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache

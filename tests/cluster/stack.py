@@ -1,0 +1,81 @@
+"""A running stack, as the tests see it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PROJECT = Path(__file__).resolve().parents[2]
+FULL = os.environ.get("MODELWAY_TEST_COUNTS") == "full"
+"""Whether counts are the full ones (`make test-long`) or the short ones of every run."""
+PORTS = {"MODELWAY_GATEWAY_PORT": "18080", "MODELWAY_REGISTRY_PORT": "15000", "MODELWAY_API_PORT": "16443"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack `node` with state and ports of its own."""
+
+    state: Path
+    environment: Mapping[str, str]
+    first_up: str
+    """What the first `up` printed."""
+
+    gateway: str = f"http://127.0.0.1:{PORTS['MODELWAY_GATEWAY_PORT']}"
+
+    def modelway(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line; with `check`, fail with its whole output when it fails."""
+        return modelway({**self.environment, **environment}, *arguments, check=check)
+
+    def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
+        """Run kubectl against the node and return what it prints."""
+        result = subprocess.run(
+            ["kubectl", "--kubeconfig", str(self.state / "node/kubeconfig"), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and result.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}\n{result.stdout}{result.stderr}")
+        return result.stdout + ("" if check else result.stderr)
+
+    def prometheus(self, query: str) -> list[dict[str, Any]]:
+        """Result of an instant query, through the API server's proxy."""
+        path = "/api/v1/namespaces/modelway-monitoring/services/prometheus:http/proxy/api/v1/query"
+        answer = json.loads(self.kubectl("get", "--raw", str(httpx.URL(path, params={"query": query}))))
+        assert answer["status"] == "success"
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def reference(self, version: str) -> dict[str, Any]:
+        """Held-out rows with the predictions of the trained model itself."""
+        file = PROJECT / f"build/breast-cancer/{version}/reference_predictions.json"
+        content: dict[str, Any] = json.loads(file.read_text())
+        return content
+
+    def lock(self) -> dict[str, str]:
+        """The images that `package` recorded."""
+        content: dict[str, str] = json.loads(Path(self.environment["MODELWAY_IMAGES_LOCK"]).read_text())
+        return content
+
+
+def modelway(environment: Mapping[str, str], *arguments: str, check: bool) -> subprocess.CompletedProcess[str]:
+    """Run the command line in the checkout; with `check`, fail with its whole output when it fails."""
+    result = subprocess.run(
+        [sys.executable, "-m", "infra.cli", *arguments],
+        cwd=PROJECT,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if check and result.returncode:
+        raise AssertionError(f"modelway {' '.join(arguments)} ended with {result.returncode}\n{result.stdout}")
+    return result

@@ -1,0 +1,112 @@
+"""What an operator sees: no-change runs, metrics, admission, secrets."""
+
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cluster.stack import PROJECT, Stack
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACES = ("modelway-gateway", "modelway-models", "modelway-monitoring")
+
+
+def test_a_second_up_changes_nothing(stack: Stack) -> None:
+    started = time.monotonic()
+    output = stack.modelway("up", "node").stdout
+    print(f"second up: {time.monotonic() - started:.1f} s")
+    assert re.search(r"\b0 created, 0 updated, 0 replaced, 0 deleted\b", output), output
+
+
+def test_up_leaves_the_checkout_clean(stack: Stack) -> None:
+    del stack
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--", "Pulumi.yaml", "stacks"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert status.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        "model_version:modelway_requests:rate1m",
+        "model_version:modelway_request_errors:rate1m",
+        "model_version:modelway_request_duration_seconds:p50",
+        "model_version:modelway_request_duration_seconds:p99",
+        "model_version:container_cpu_cores:rate1m",
+        "model_version:container_memory_working_set_bytes:sum",
+    ],
+)
+def test_prometheus_has_a_series_per_model_and_version(stack: Stack, series: str) -> None:
+    rows = stack.reference("v1")["rows"]
+    deadline = time.monotonic() + 120
+    wanted = {("breast-cancer", "v1"), ("breast-cancer", "v2")}
+    found: set[tuple[str, str]] = set()
+    with httpx.Client(trust_env=False) as client:
+        while not wanted <= found and time.monotonic() < deadline:
+            for version in ("v1", "v2"):
+                client.post(f"{stack.gateway}/breast-cancer/{version}/predict", json=rows[0])
+            found = {
+                (sample["metric"]["model"], sample["metric"]["version"])
+                for sample in stack.prometheus(series)
+                if sample["value"][1] != "NaN"
+            }
+    assert found == wanted
+
+
+def test_the_gateway_is_scraped(stack: Stack) -> None:
+    assert stack.prometheus('up{job="gateway"} == 1') != []
+    assert stack.prometheus("up == 0") == []
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_a_privileged_pod_is_refused_in_our_namespaces(stack: Stack, namespace: str) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "privileged", "namespace": namespace},
+        "spec": {"containers": [{"name": "c", "image": "x", "securityContext": {"privileged": True}}]},
+    }
+    answer = stack.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod), check=False)
+    assert 'violates PodSecurity "restricted:' in answer
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_every_pod_of_ours_would_be_admitted_again(stack: Stack, namespace: str) -> None:
+    answer = stack.kubectl(
+        "label", "--dry-run=server", "--overwrite", "namespace", namespace,
+        "pod-security.kubernetes.io/enforce-version=latest", "pod-security.kubernetes.io/enforce=restricted", check=False,
+    )  # fmt: skip
+    assert "violate" not in answer, answer
+
+
+def test_no_secret_of_the_node_is_in_plain_text_anywhere(stack: Stack) -> None:
+    kubeconfig = (stack.state / "node/kubeconfig").read_text()
+    keys = re.findall(r"client-key-data: (\S+)", kubeconfig)
+    passphrase = (stack.state / "passphrase").read_text().strip()
+    assert keys
+    assert len(passphrase) >= 32
+    planted = [*keys, passphrase]
+    files = [
+        *(stack.state / "backend").rglob("*"),
+        *(stack.state / "stacks").rglob("*"),
+        *(stack.state / "logs").rglob("*"),
+    ]
+    leaks = [
+        str(file)
+        for file in files
+        if file.is_file() and any(secret in file.read_text(errors="replace") for secret in planted)
+    ]
+    arguments = [path.read_bytes().decode(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline")]
+    leaks += [text for text in arguments if any(secret in text for secret in planted)]
+    leaks += ["output of up"] if any(secret in stack.first_up for secret in planted) else []
+    assert leaks == []

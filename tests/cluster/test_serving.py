@@ -1,0 +1,94 @@
+"""Predictions through the real gateway."""
+
+import json
+import subprocess
+
+import httpx
+import pytest
+
+from tests.cluster.load import Load
+from tests.cluster.stack import FULL, Stack
+
+pytestmark = pytest.mark.cluster
+
+
+def test_up_prints_the_urls_and_a_curl_line_that_works_as_pasted(stack: Stack) -> None:
+    lines = stack.first_up.splitlines()
+    for path in ("predict", "v1/predict", "v2/predict"):
+        assert any(f"{stack.gateway}/breast-cancer/{path}" in line for line in lines)
+    (curl,) = [line.strip() for line in lines if line.strip().startswith("curl ")]
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True).stdout
+    assert '"prediction"' in answer
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("how", ["path", "header"])
+def test_200_held_out_rows_equal_the_reference(stack: Stack, version: str, how: str) -> None:
+    reference = stack.reference(version)
+    url = f"{stack.gateway}/breast-cancer/{version}/predict"
+    headers = {}
+    if how == "header":
+        url, headers = f"{stack.gateway}/breast-cancer/predict", {"x-model-version": version}
+    assert len(reference["rows"]) == 200
+    with httpx.Client(trust_env=False, headers=headers) as client:
+        answers = [client.post(url, json=row).raise_for_status().json() for row in reference["rows"]]
+    assert {answer["version"] for answer in answers} == {version}
+    assert [answer["prediction"] for answer in answers] == reference["prediction"]
+    deviations = [
+        abs(got - expected)
+        for answer, row in zip(answers, reference["probability"], strict=True)
+        for got, expected in zip(answer["probability"], row, strict=True)
+    ]
+    assert max(deviations) <= 1e-5
+
+
+def test_a_batch_of_rows_equals_the_single_rows(stack: Stack) -> None:
+    reference = stack.reference("v1")
+    url = f"{stack.gateway}/breast-cancer/v1/predict"
+    answer = httpx.post(url, json={"rows": reference["rows"]}, trust_env=False).raise_for_status().json()
+    assert answer["prediction"] == reference["prediction"]
+
+
+def test_the_weighted_route_is_within_a_point_and_a_half_of_90_to_10(stack: Stack) -> None:
+    row = stack.reference("v1")["rows"][0]
+    count = 5000
+    with httpx.Client(trust_env=False) as client:
+        versions = [
+            client.post(f"{stack.gateway}/breast-cancer/predict", json=row).headers["x-modelway-version"]
+            for _ in range(count)
+        ]
+    assert set(versions) == {"v1", "v2"}
+    assert abs(100 * versions.count("v2") / count - 10) <= 1.5
+
+
+@pytest.mark.parametrize("path", ["v3/predict", "v2/models/iris/infer", "metrics", "healthz", "v1/metrics", "v1/docs"])
+def test_nothing_but_predict_is_routed(stack: Stack, path: str) -> None:
+    assert httpx.post(f"{stack.gateway}/breast-cancer/{path}", json={}, trust_env=False).status_code == 404
+
+
+def test_a_deleted_pod_is_replaced_while_the_others_serve(stack: Stack) -> None:
+    row = stack.reference("v1")["rows"][0]
+    selector = "app.kubernetes.io/name=breast-cancer,app.kubernetes.io/version=v1"
+    with Load(f"{stack.gateway}/breast-cancer/v1/predict", row, rate=50) as outcome:
+        name = stack.kubectl("get", "pods", "-n", "modelway-models", "-l", selector, "-o", "name").split()[0]
+        stack.kubectl("delete", "-n", "modelway-models", name, "--wait")
+        stack.kubectl("rollout", "status", "-n", "modelway-models", "deployment/breast-cancer-v1", "--timeout=120s")
+    print(f"pod deleted under load: {outcome.sent} requests, answers {dict(outcome.answers)}")
+    assert outcome.failures == []
+
+
+def test_a_rollout_under_load_loses_no_request(stack: Stack) -> None:
+    row = stack.reference("v1")["rows"][0]
+    lock = stack.lock()
+    rounds = 20 if FULL else 2
+    failures, sent = [], 0
+    for number in range(rounds):
+        image = lock["breast-cancer:v2" if number % 2 == 0 else "breast-cancer:v1"]
+        changed = stack.state / "changed.lock.json"
+        changed.write_text(json.dumps({**lock, "breast-cancer:v1": image}))
+        with Load(f"{stack.gateway}/breast-cancer/v1/predict", row, rate=200 if FULL else 50) as outcome:
+            stack.modelway("up", "node", MODELWAY_IMAGES_LOCK=str(changed))
+        failures += outcome.failures
+        sent += outcome.sent
+    print(f"{rounds} rollouts under load: {sent} requests, {len(failures)} failed")
+    assert failures == []

