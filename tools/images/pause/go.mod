@@ -1,0 +1,3 @@
+module modelway.dev/tools/images/pause
+
+go 1.22
