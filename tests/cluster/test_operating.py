@@ -84,7 +84,8 @@ def test_a_privileged_pod_is_refused_in_our_namespaces(stack: Stack, namespace: 
 def test_every_pod_of_ours_would_be_admitted_again(stack: Stack, namespace: str) -> None:
     answer = stack.kubectl(
         "label", "--dry-run=server", "--overwrite", "namespace", namespace,
-        "pod-security.kubernetes.io/enforce-version=latest", "pod-security.kubernetes.io/enforce=restricted", check=False,
+        "pod-security.kubernetes.io/enforce-version=latest", "pod-security.kubernetes.io/enforce=restricted",
+        check=False,
     )  # fmt: skip
     assert "violate" not in answer, answer
 

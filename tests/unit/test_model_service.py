@@ -109,12 +109,22 @@ def test_a_single_pod_has_no_disruption_budget_that_would_block_a_drain(deploy: 
     ("changes", "sentence"),
     [
         (
-            {"versions": [{"name": "v1", "image": DIGEST, "weight": 90}, {"name": "v2", "image": DIGEST, "weight": 20}]},
+            {
+                "versions": [
+                    {"name": "v1", "image": DIGEST, "weight": 90},
+                    {"name": "v2", "image": DIGEST, "weight": 20},
+                ]
+            },
             'ModelService("iris").versions: weights do not sum to 100: got 90, 20, allowed whole numbers from 0 '
             "with the sum 100; change the weights.",
         ),
         (
-            {"versions": [{"name": "v1", "image": DIGEST, "weight": 50}, {"name": "v1", "image": DIGEST, "weight": 50}]},
+            {
+                "versions": [
+                    {"name": "v1", "image": DIGEST, "weight": 50},
+                    {"name": "v1", "image": DIGEST, "weight": 50},
+                ]
+            },
             'ModelService("iris").versions: name used twice: got v1, allowed each name once; rename one of them.',
         ),
         (

@@ -196,7 +196,7 @@ def test_an_image_without_digest_comes_from_the_lock_file(tmp_path: Path) -> Non
     lock = tmp_path / "lock.json"
     assert read_lock(lock) == {}
     with pytest.raises(
-        ProblemError, match="modelway:models iris.v1.image: image was never packaged here: got 'iris:v1'"
+        ProblemError, match=r"modelway:models iris.v1.image: image was never packaged here: got 'iris:v1'"
     ):
         resolve_image(model, model.versions[0], read_lock(lock))
     lock.write_text(f'{{"iris:v1": "{DIGEST}"}}')

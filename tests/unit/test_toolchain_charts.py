@@ -15,7 +15,7 @@ case "$1" in
 package) cp -r "$2" "$SEEN"; : > "$6/$(basename "$2")-v%s.tgz" ;;
 template) printf 'kind: B\\nmetadata: {name: y}\\n---\\n---\\nkind: A\\nmetadata: {name: z}\\n---\\nkind: A\\nmetadata: {name: x}\\n' ;;
 esac
-"""  # noqa: E501
+"""
 VERSION = f"v{versions.ENVOY_GATEWAY}"
 
 

@@ -1,0 +1,105 @@
+"""Settings of the server, read once from environment variables."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modelway_server.startup import StartupError, sentence
+
+PREFIX = "MODELWAY_"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Each field is the environment variable `MODELWAY_` + its name in capitals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Label | None = None
+    """Name of the model in answers and metrics. Defaults to the name that the artifact was packaged under."""
+    version: Label | None = None
+    """Name of the version in answers and metrics. Defaults to the version that the artifact was packaged under."""
+    model_dir: Path = Path("/model")
+    """Folder of the artifact: `model.onnx`, `signature.json`, `manifest.json`."""
+    host: str = "127.0.0.1"
+    """Address that both ports listen on. The image sets `0.0.0.0`."""
+    port: Port = 8080
+    """Port of `/predict`, `/docs` and `/openapi.json`."""
+    admin_port: Port = 9090
+    """Port of `/metrics`, `/healthz` and `/readyz`, never routed to users."""
+    root_path: Annotated[str, Field(pattern=r"^(/[^?#\s]*[^/?#\s])?$")] = ""
+    """Prefix that a gateway strips, shown in `/docs`. Empty: the paths are relative to where `/docs` was found."""
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Rows that one request may carry."""
+    max_body_bytes: Annotated[int, Field(ge=1, le=2**30)] = 2**20
+    """Size that a request body may have, counted while it is read."""
+    body_timeout_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 30.0
+    """Time that a client may take to send one body."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
+    """How long an idle connection stays open; longer than the gateway's idle timeout, or rollouts fail at random."""
+    drain_seconds: Seconds = 5.0
+    """How long the server still accepts requests after SIGTERM, while endpoints and gateways forget it."""
+    shutdown_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """How long requests in flight may take after the drain before they are cut."""
+    access_log: bool = False
+    """One JSON line per request, without feature values."""
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Settings from `environment`; raises `StartupError` with every problem found."""
+    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    raw = {name: environment[variable] for variable, name in known.items() if environment.get(variable)}
+    reasons = _misspelt(environment, list(known))
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise StartupError([*reasons, *map(_reason, error.errors())]) from None
+    if settings.port == settings.admin_port:
+        reasons.append(
+            sentence(
+                "MODELWAY_ADMIN_PORT",
+                "is the port of the predictions",
+                str(settings.port),
+                "a port of its own",
+                "choose another",
+            )
+        )
+    if reasons:
+        raise StartupError(reasons)
+    return settings
+
+
+def _misspelt(environment: Mapping[str, str], known: list[str]) -> list[str]:
+    # Kubernetes adds MODELWAY_*_SERVICE_HOST and the like for Services in the namespace, so only
+    # a variable that nearly is one of ours is a mistake.
+    reasons = []
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1, cutoff=0.88)
+            if close:
+                reasons.append(f"{variable}: unknown setting: did you mean {close[0]}?")
+    return reasons
+
+
+def _reason(error: object) -> str:
+    if not isinstance(error, dict):
+        raise TypeError(f"not a validation error: {error!r}")
+    name = str(error["loc"][0])
+    return sentence(
+        PREFIX + name.upper(),
+        "not a usable value",
+        repr(error["input"]),
+        _allowed(str(error["msg"])),
+        "correct the variable or leave it out for the default",
+    )
+
+
+def _allowed(message: str) -> str:
+    text = message.removeprefix("Input should be ").removeprefix("String should ")
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+from modelway_server.service import Service
+from server_testing import start, write_artifact
+
+
+@pytest.fixture(scope="session")
+def classification(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_artifact(tmp_path_factory.mktemp("classification"))
+
+
+@pytest.fixture(scope="session")
+def regression(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_artifact(tmp_path_factory.mktemp("regression"), "regression")
+
+
+@pytest.fixture
+def service(classification: Path) -> Service:
+    return start(classification, MODELWAY_MAX_ROWS="3", MODELWAY_MAX_BODY_BYTES="2000")

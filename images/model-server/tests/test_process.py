@@ -1,0 +1,210 @@
+"""The server as a process: ports, signals, exit codes."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from server_testing import NAMES
+
+ROW = dict.fromkeys(NAMES, 1.0)
+SERVER = Path(__file__).parents[1]
+DEADLINE_SECONDS = 20.0
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen[bytes]
+    port: int
+    admin_port: int
+
+    def ready(self) -> int:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.admin_port}/readyz", trust_env=False).status_code
+        except httpx.TransportError:
+            return 0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def launch(directory: Path, **settings: str) -> Running:
+    port, admin_port = free_port(), free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MODELWAY_")},
+        "PYTHONPATH": str(SERVER),
+        "MODELWAY_MODEL_DIR": str(directory),
+        "MODELWAY_PORT": str(port),
+        "MODELWAY_ADMIN_PORT": str(admin_port),
+        **settings,
+    }
+    command = [sys.executable, "-m", "modelway_server"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Running(process, port, admin_port)
+
+
+@contextmanager
+def running(directory: Path, **settings: str) -> Iterator[Running]:
+    server = launch(directory, **settings)
+    try:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while server.ready() != 200:
+            assert server.process.poll() is None, server.process.communicate()[1].decode()
+            assert time.monotonic() < deadline, "the server did not become ready"
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+@dataclass
+class Load:
+    """Clients that send one request after another; a closed connection is opened again while the drain lasts."""
+
+    port: int
+    answers: int = 0
+    closes: int = 0
+    failures: list[str] = field(default_factory=list)
+    stopping: bool = False
+
+    async def client(self) -> None:
+        limits = httpx.Limits(max_connections=1)
+        async with httpx.AsyncClient(limits=limits, trust_env=False) as client:
+            while not self.stopping:
+                try:
+                    answer = await client.post(f"http://127.0.0.1:{self.port}/predict", json=ROW)
+                except httpx.TransportError as error:
+                    self.failures.append(repr(error))
+                    continue
+                self.answers += 1
+                self.closes += answer.headers.get("connection") == "close"
+                if answer.status_code != 200:
+                    self.failures.append(str(answer.status_code))
+
+
+def test_sigterm_under_load_fails_no_request(classification: Path) -> None:
+    async def scenario(server: Running) -> Load:
+        load = Load(server.port)
+        clients = [asyncio.create_task(load.client()) for _ in range(8)]
+        while load.answers < 100:
+            await asyncio.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        while load.closes < 20:
+            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(server.ready) == 503
+        load.stopping = True
+        await asyncio.gather(*clients)
+        return load
+
+    with running(classification, MODELWAY_DRAIN_SECONDS="2") as server:
+        load = asyncio.run(scenario(server))
+        assert load.failures == []
+        assert server.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_request_in_flight_at_sigterm_is_finished(classification: Path) -> None:
+    body = json.dumps(ROW).encode()
+    head = f"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with (
+        running(classification, MODELWAY_DRAIN_SECONDS="0") as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_SECONDS) as connection,
+    ):
+        connection.sendall(head.encode() + body[:5])
+        in_flight = 'modelway_requests_in_flight{model="sample",version="v1"} 1.0'
+        while in_flight not in httpx.get(f"http://127.0.0.1:{server.admin_port}/metrics", trust_env=False).text:
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGTERM)
+        while server.ready() != 503:
+            time.sleep(0.02)
+        connection.sendall(body[5:])
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"connection: close" in answer.lower()
+        assert server.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_client_that_leaves_is_counted_and_not_logged(classification: Path) -> None:
+    with running(classification, MODELWAY_DRAIN_SECONDS="0") as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_SECONDS) as connection:
+            connection.sendall(b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{")
+        gone = 'modelway_errors_total{kind="client_gone",model="sample",version="v1"} 1.0'
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while gone not in httpx.get(f"http://127.0.0.1:{server.admin_port}/metrics", trust_env=False).text:
+            assert time.monotonic() < deadline, "the client that left was not counted"
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGTERM)
+        err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
+    assert [json.loads(line)["event"] for line in err.splitlines()] == ["serving", "draining", "stopped"]
+
+
+def test_a_second_signal_ends_the_drain(classification: Path) -> None:
+    with running(classification, MODELWAY_DRAIN_SECONDS="3600") as server:
+        server.process.send_signal(signal.SIGTERM)
+        while server.ready() != 503:
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_an_idle_connection_stays_open_and_a_large_upload_gets_its_answer(classification: Path) -> None:
+    with running(classification) as server, httpx.Client(trust_env=False) as client:
+        url = f"http://127.0.0.1:{server.port}/predict"
+        assert client.post(url, json=ROW).status_code == 200
+        for _ in range(20):
+            assert client.post(url, content=b"x" * 4_000_000).status_code == 413
+        assert client.post(url, json=ROW).status_code == 200
+
+
+def test_a_missing_model_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
+    process = launch(tmp_path).process
+    out, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, out) == (1, b"")
+    assert err.decode() == (
+        f"{tmp_path}/manifest.json: cannot be read: got no such file or directory, allowed a readable file; "
+        "check MODELWAY_MODEL_DIR or package the model again.\n"
+    )
+
+
+def test_a_port_in_use_ends_the_start_with_one_sentence(classification: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = launch(classification, MODELWAY_PORT=str(port)).process
+        err = process.communicate(timeout=DEADLINE_SECONDS)[1]
+    assert process.returncode == 1
+    assert err.decode() == (
+        f"MODELWAY_PORT: cannot listen: got 127.0.0.1:{port} (address already in use), allowed a free port; "
+        "choose another.\n"
+    )
+
+
+def test_the_server_leaves_no_file_and_no_telemetry_identity(classification: Path, tmp_path: Path) -> None:
+    with running(classification, HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"), CI="") as server:
+        httpx.post(f"http://127.0.0.1:{server.port}/predict", json=ROW, trust_env=False)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_the_log_of_a_request_has_no_feature_value(classification: Path) -> None:
+    with running(classification, MODELWAY_ACCESS_LOG="1", MODELWAY_DRAIN_SECONDS="0") as server:
+        url = f"http://127.0.0.1:{server.port}/predict?key=77.25"
+        httpx.post(url, json=ROW | {"höhe": 77.25}, headers={"x-request-id": "one"}, trust_env=False)
+        server.process.send_signal(signal.SIGTERM)
+        err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
+    lines = [json.loads(line) for line in err.splitlines()]
+    (request,) = [line for line in lines if line["event"] == "request"]
+    assert (request["method"], request["path"], request["code"]) == ("POST", "/predict", 200)
+    assert (request["request_id"], request["model"], request["version"]) == ("one", "sample", "v1")
+    assert "77.25" not in err

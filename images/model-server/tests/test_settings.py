@@ -1,0 +1,55 @@
+import pytest
+from modelway_server.settings import load
+from modelway_server.startup import StartupError
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    settings = load({})
+    assert settings.model_dump(mode="json") == {
+        "model": None,
+        "version": None,
+        "model_dir": "/model",
+        "host": "127.0.0.1",
+        "port": 8080,
+        "admin_port": 9090,
+        "root_path": "",
+        "max_rows": 1000,
+        "max_body_bytes": 1048576,
+        "body_timeout_seconds": 30.0,
+        "keep_alive_seconds": 75,
+        "drain_seconds": 5.0,
+        "shutdown_seconds": 30,
+        "access_log": False,
+    }
+
+
+def test_all_problems_are_reported_together() -> None:
+    environment = {
+        "MODELWAY_PORT": "0",
+        "MODELWAY_MAX_ROWS": "many",
+        "MODELWAY_MODEL": "Breast_Cancer",
+        "MODELWAY_ADMIN_PROT": "1",
+    }
+    with pytest.raises(StartupError) as caught:
+        load(environment)
+    assert caught.value.reasons == (
+        "MODELWAY_ADMIN_PROT: unknown setting: did you mean MODELWAY_ADMIN_PORT?",
+        "MODELWAY_MODEL: not a usable value: got 'Breast_Cancer', allowed match pattern "
+        "'^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'; correct the variable or leave it out for the default.",
+        "MODELWAY_PORT: not a usable value: got '0', allowed greater than or equal to 1; "
+        "correct the variable or leave it out for the default.",
+        "MODELWAY_MAX_ROWS: not a usable value: got 'many', allowed a valid integer, unable to parse string as an "
+        "integer; correct the variable or leave it out for the default.",
+    )
+
+
+def test_both_ports_must_differ() -> None:
+    with pytest.raises(StartupError) as caught:
+        load({"MODELWAY_PORT": "9000", "MODELWAY_ADMIN_PORT": "9000"})
+    assert caught.value.reasons == (
+        "MODELWAY_ADMIN_PORT: is the port of the predictions: got 9000, allowed a port of its own; choose another.",
+    )
+
+
+def test_variables_that_kubernetes_adds_for_services_are_no_mistake() -> None:
+    load({"MODELWAY_GATEWAY_SERVICE_HOST": "10.0.0.1", "MODELWAY_GATEWAY_PORT": "tcp://10.0.0.1:80"})

@@ -1,0 +1,148 @@
+"""The command line: `python -m pipeline train | evaluate | package | example`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.problem import Problem, ProblemError
+from tools.progress import Progress
+
+app = typer.Typer(
+    help="From a table to a served model: train, evaluate against a champion, package as an image.",
+    epilog="Exit codes: 0 done, 1 rejected by the gate, 2 bad input (one sentence per problem on standard error).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+REJECTED, BAD_INPUT = 1, 2
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    try:
+        yield
+    except ProblemError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        raise typer.Exit(BAD_INPUT) from None
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for the trained model.")],
+    data: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file. Default: the breast-cancer table (569 rows, 30 features).")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict; needed with --data.")] = None,
+    task: Annotated[str, typer.Option(help="classification or regression.")] = "classification",
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="logistic-regression or gradient-boosting; for a regression linear or gradient-boosting. "
+            "Default: the first of the task."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and the training.")] = 0,
+    held_out_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows kept for evaluation. Default: 200, or 30 % of fewer than 400 rows.")
+    ] = None,
+) -> None:
+    """Train a model and keep held-out rows apart; the same table and seed give the same model."""
+    from pipeline import data as tables
+    from pipeline import training
+
+    with _problems():
+        if data is not None and target is None:
+            fix = "name the column to predict"
+            raise ProblemError([Problem("--target", "is missing", "--data without it", "a column", fix)])
+        progress = Progress()
+        with progress.step("reading the table") as step:
+            table = tables.read_example() if data is None else tables.read(data, target or "", task)
+            step.update(f"{len(table.rows)} rows, {len(table.features)} features")
+        with progress.step(f"training a {family or 'default'} model") as step:
+            facts = training.train(table, out, family, seed, held_out_rows)
+            step.update(f"{facts.family}, in {out}")
+
+
+@app.command()
+def evaluate(
+    candidate: Annotated[Path, typer.Option(help="Folder of the model to judge.")],
+    champion: Annotated[Path | None, typer.Option(help="Folder of the model in production.")] = None,
+    margin: Annotated[
+        float, typer.Option(help="How much worse a candidate may be; for MAE a share of the champion's.")
+    ] = 0.01,
+    metric: Annotated[str | None, typer.Option(help="Metric that decides. Default: f1, for a regression mae.")] = None,
+    floor: Annotated[
+        list[str] | None, typer.Option(help="METRIC=VALUE that must be reached (mae: not exceeded); repeatable.")
+    ] = None,
+) -> None:
+    """The gate: exit 1 when the model is worse than the champion or misses a floor; the reasons are in report.json.
+
+    Worse: the 95 % interval of candidate minus champion, from a bootstrap over the same held-out rows, lies wholly
+    below −margin.
+    """
+    from pipeline import evaluation
+
+    with _problems():
+        floors = _floors(floor or [])
+        with Progress().step("evaluating"):
+            verdict = evaluation.evaluate(candidate, champion, margin=margin, metric=metric, floors=floors)
+    for name, interval in verdict.candidate.items():
+        rival = f"   champion {verdict.champion[name]}" if verdict.champion else ""
+        typer.echo(f"{name:9} {interval}{rival}")
+    typer.echo(("accepted: " if verdict.accepted else "rejected: ") + "; ".join(verdict.reasons))
+    if not verdict.accepted:
+        raise typer.Exit(REJECTED)
+
+
+@app.command()
+def package(
+    model: Annotated[Path, typer.Option(help="Folder of the trained model.")],
+    name: Annotated[str, typer.Option(help="Name of the model, a DNS label.")],
+    version: Annotated[str, typer.Option(help="Name of the version, a DNS label.")],
+    registry: Annotated[str, typer.Option(help="Registry, with an optional path.")] = "127.0.0.1:5000",
+    base: Annotated[str | None, typer.Option(help="Base image with Python 3.11. Default: the builder's.")] = None,
+    no_push: Annotated[
+        bool, typer.Option("--no-push", help="Build the image, but neither push nor record it.")
+    ] = False,
+    no_image: Annotated[bool, typer.Option("--no-image", help="Write the artifact only.")] = False,
+) -> None:
+    """Convert to ONNX, prove that it predicts the same, build the image, push it and record its digest."""
+    from pipeline import packaging, provenance
+
+    with _problems():
+        target = packaging.Target(name, version, registry, base, push=not no_push)
+        packaging.check_target(target)
+        folder = provenance.build_folder(name, version)
+        packaging.write_package(model, target, folder, Progress())
+        typer.echo(str(folder / "artifact") if no_image else packaging.build_image(target, folder, Progress()))
+
+
+@app.command()
+def example(
+    registry: Annotated[str, typer.Option(help="Registry on this machine.")] = "127.0.0.1:5000",
+) -> None:
+    """Build breast-cancer v1 and v2 and push them; nothing is done when they are there already."""
+    from pipeline.example import build_versions
+
+    with _problems():
+        build_versions(registry, Progress())
+
+
+def _floors(texts: list[str]) -> dict[str, float]:
+    floors, problems = {}, []
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            floors[name] = float(value)
+        except ValueError:
+            allowed = "METRIC=VALUE, such as accuracy=0.9"
+            problems.append(Problem("--floor", "is no floor", repr(text), allowed, "correct the option"))
+    if problems:
+        raise ProblemError(problems)
+    return floors

@@ -1,0 +1,154 @@
+"""The real engine with the stand-in plugins, and a real API server without nodes, shared by the engine tests."""
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi import automation as auto
+
+from tests.engine.apiserver import Api, running
+from tools.paths import PROJECT
+from tools.progress import Progress
+from tools.toolchain import ensure
+
+TOOLS = ("pulumi", "kubectl", "helm", "etcd", "kube-apiserver", "kube-controller-manager")
+LAUNCHERS = {
+    "pulumi-resource-kubernetes": "tools.plugins.kubernetes",
+    "pulumi-resource-command": "tools.plugins.command",
+    "pulumi-language-python": "tools.plugins.language_python",
+}
+PASSPHRASE = "only for tests"
+
+
+@pytest.fixture(scope="session")
+def binaries() -> dict[str, Path]:
+    """The programs that engine tests run, by name."""
+    return {name: tool.path for name, tool in ensure(TOOLS, Progress()).items()}
+
+
+@pytest.fixture(scope="session")
+def api(binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A real API server; tests share it and use namespaces of their own."""
+    with running(tmp_path_factory.mktemp("api"), binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tool_root(binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `bin` holds the engine, its tools and launchers of the stand-ins."""
+    root = tmp_path_factory.mktemp("tools")
+    (root / "bin").mkdir()
+    for name in ("pulumi", "kubectl", "helm"):
+        (root / "bin" / name).symlink_to(binaries[name])
+    for name, module in LAUNCHERS.items():
+        launcher = root / "bin" / name
+        launcher.write_text(f'#!/bin/sh\nPYTHONPATH={PROJECT} exec {sys.executable} -m {module} "$@"\n')
+        launcher.chmod(0o755)
+    return root
+
+
+@pytest.fixture(scope="session")
+def environment(tool_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment in which the engine finds the stand-ins and nothing of this machine's Pulumi or clusters."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "KUBE", "HELM_"))}
+    return {
+        **kept,
+        "PATH": f"{tool_root / 'bin'}:{os.environ['PATH']}",
+        "HELM_CACHE_HOME": str(home),
+        "HELM_CONFIG_HOME": str(home),
+        "HELM_DATA_HOME": str(home),
+        "KUBECONFIG": str(home / "none"),
+        "PULUMI_HOME": str(home),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+    }
+
+
+class Stack:
+    """One stack with a file backend of its own; each operation takes the program it runs."""
+
+    def __init__(self, folder: Path, command: auto.PulumiCommand, environment: dict[str, str], name: str) -> None:
+        self.folder = folder
+        backend = folder / "backend"
+        backend.mkdir()
+        project = auto.ProjectSettings(name, "python", backend=auto.ProjectBackend(f"file://{backend}"))
+        options = auto.LocalWorkspaceOptions(env_vars=environment, project_settings=project, pulumi_command=command)
+        self.auto = auto.create_stack("dev", name, lambda: None, opts=options)
+        self.said: list[str] = []
+
+    def _run(self, verb: str, program: Callable[[], None], **options: Any) -> Any:
+        self.auto.workspace.program = program
+        return getattr(self.auto, verb)(on_output=self.said.append, **options)
+
+    def up(self, program: Callable[[], None], **options: Any) -> dict[str, int]:
+        """Count of resources per operation."""
+        return dict(self._run("up", program, **options).summary.resource_changes or {})
+
+    def preview(self, program: Callable[[], None], **options: Any) -> dict[str, int]:
+        """Count of resources per planned operation."""
+        summary = self._run("preview", program, **options).change_summary
+        return {str(getattr(key, "value", key)): count for key, count in summary.items()}
+
+    def refresh(self, program: Callable[[], None]) -> dict[str, int]:
+        """Count of resources per operation."""
+        return dict(self._run("refresh", program).summary.resource_changes or {})
+
+    def destroy(self, program: Callable[[], None]) -> dict[str, int]:
+        """Count of resources per operation."""
+        return dict(self._run("destroy", program).summary.resource_changes or {})
+
+    def refused(self, verb: str, program: Callable[[], None], **options: Any) -> str:
+        """What the engine says of an operation that must fail."""
+        # The SDK drops the coroutines of a failed program unfinished; Python tells so when they are collected.
+        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            return self._refused(verb, program, **options)
+        finally:
+            gc.collect()
+            sys.unraisablehook = hook
+
+    def _refused(self, verb: str, program: Callable[[], None], **options: Any) -> str:
+        with pytest.raises(auto.CommandError) as caught:
+            self._run(verb, program, **options)
+        return str(caught.value)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs."""
+        return {key: item.value for key, item in self.auto.outputs().items()}
+
+    def state(self, name: str) -> dict[str, Any]:
+        """The recorded state of the one resource with this logical name."""
+        exported = self.auto.export_stack().deployment or {}
+        (found,) = [item for item in exported["resources"] if item["urn"].endswith(f"::{name}")]
+        return dict(found)
+
+    def stored(self) -> str:
+        """Everything that the backend wrote."""
+        files = sorted(path for path in (self.folder / "backend").rglob("*") if path.is_file())
+        return "\n".join(path.read_text(errors="replace") for path in files)
+
+
+@pytest.fixture(scope="session")
+def pulumi_command(tool_root: Path) -> auto.PulumiCommand:
+    """The engine's command line."""
+    return auto.PulumiCommand(str(tool_root))
+
+
+@pytest.fixture
+def stack(tmp_path: Path, pulumi_command: auto.PulumiCommand, environment: dict[str, str]) -> Stack:
+    """A new stack."""
+    return Stack(tmp_path, pulumi_command, dict(environment), "tests")
+
+
+@pytest.fixture
+def namespace(api: Api, request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own."""
+    name = str(request.node.name).removeprefix("test_").replace("_", "-")[:60].rstrip("-")
+    api.kubectl("create", "namespace", name)
+    return name

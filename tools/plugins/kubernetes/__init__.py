@@ -1,0 +1,1 @@
+"""Stand-in for the official Kubernetes plugin, for machines that cannot download it; see ../README.md."""
