@@ -301,6 +301,14 @@ def test_killing_the_supervisor_ends_everything_and_up_heals(node: Node) -> None
     until(lambda: served(node))
 
 
+def test_killing_the_process_that_waits_for_the_supervisor_leaves_nothing(node: Node) -> None:
+    parent = int((procfs.PROC / str(node.supervisor()) / "stat").read_text().rpartition(")")[2].split()[1])
+    assert procfs.command(parent).startswith("unshare ")
+    os.kill(parent, signal.SIGKILL)
+
+    node.run("down", "--check")
+
+
 @pytest.mark.parametrize("name", ["etcd", "kube-apiserver", "containerd", "kubelet", "forwarder"])
 def test_a_killed_process_is_started_again(node: Node, name: str) -> None:
     before = node.outer_pid(name)

@@ -1,6 +1,5 @@
 """The real engine with the stand-in plugins, and a real API server without nodes, shared by the engine tests."""
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,12 @@ LAUNCHERS = {
     "pulumi-language-python": "tools.plugins.language_python",
 }
 PASSPHRASE = "only for tests"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unfinished_programs() -> None:
+    """The SDK drops the coroutines of a program that fails; Python tells so whenever it collects them."""
+    sys.unraisablehook = lambda _: None
 
 
 @pytest.fixture(scope="session")
@@ -105,15 +110,6 @@ class Stack:
 
     def refused(self, verb: str, program: Callable[[], None], **options: Any) -> str:
         """What the engine says of an operation that must fail."""
-        # The SDK drops the coroutines of a failed program unfinished; Python tells so when they are collected.
-        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-        try:
-            return self._refused(verb, program, **options)
-        finally:
-            gc.collect()
-            sys.unraisablehook = hook
-
-    def _refused(self, verb: str, program: Callable[[], None], **options: Any) -> str:
         with pytest.raises(auto.CommandError) as caught:
             self._run(verb, program, **options)
         return str(caught.value)

@@ -120,7 +120,8 @@ def _base(tool: Tool, progress: Progress) -> str:
     wanted = store.blobs(image.manifest)[0].digest.removeprefix("sha256:")
     if _image_id(tool, reference) != wanted:
         with progress.step(f"importing {base.NAME} into buildah's storage") as step:
-            argv = ["pull", f"oci:{store.root}:{base.NAME}"]
-            pulled = containers.buildah(tool, argv, what=reference, fix=_FIX, log="import", step=step)
-            containers.buildah(tool, ["tag", _last_id(pulled), reference], what=reference, fix=_FIX, log="import")
+            # Not `buildah pull`: it makes a name of the path, and refuses a folder that starts with a dot.
+            argv = ["copy", f"oci:{store.root}:{base.NAME}", f"containers-storage:{reference}"]
+            skopeo = ensure(("skopeo",), progress)["skopeo"]
+            containers.skopeo(skopeo, argv, what=reference, fix=_FIX, log="import", step=step)
     return reference

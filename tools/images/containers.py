@@ -12,7 +12,7 @@ from tools.toolchain.store import write_atomically
 
 _POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 """Bases are given by digest or made here; signatures are not what decides."""
-_STORING = ("bud", "push", "pull")
+_STORING = ("bud", "push")
 """Commands of buildah that read the signature policy."""
 
 

@@ -183,8 +183,23 @@ def _ended(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
+def _await_last_process(layout: Layout) -> None:
+    """A killed supervisor gives up its lock at once, and is gone only after the kernel has ended all others."""
+    try:
+        content = json.loads(layout.supervisor.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return
+    if procfs.start_time(content["pid"]) != content["start_time"]:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(content["pid"])
+        with contextlib.closing(os.fdopen(descriptor)):
+            _ended(descriptor, STOP_SECONDS)
+
+
 def clean(layout: Layout) -> None:
     """Remove what a stopped or killed node leaves outside its namespaces; those ended with its last process."""
+    _await_last_process(layout)
     if left := cgroups.remove(layout.cgroup):
         raise ProblemError(
             [Problem(str(left[0]), "the node's cgroup cannot be removed", "processes that do not end",

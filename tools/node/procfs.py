@@ -34,6 +34,14 @@ def start_time(pid: int) -> int | None:
     return int(text.rpartition(")")[2].split()[19])
 
 
+def is_zombie(pid: int) -> bool:
+    """Whether it has ended and only waits for its parent to ask how."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
 def pids() -> list[int]:
     """All processes that this PID namespace sees."""
     return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()]

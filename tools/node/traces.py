@@ -148,7 +148,7 @@ def _processes() -> list[str]:
     lines = []
     for pid in procfs.pids():
         started, command = procfs.start_time(pid), procfs.command(pid)
-        if started is None or not command:
+        if started is None or not command or procfs.is_zombie(pid):
             continue
         node = NODE_CGROUP.search(procfs.cgroup(pid))
         lines.append(" ".join([f"{pid}@{started}", *([f"[{node[0]}]"] if node else []), command[:200]]))
