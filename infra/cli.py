@@ -16,6 +16,8 @@ from tools.paths import state_dir
 from tools.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from infra.deploy import Job
 
 EXAMPLES = """
@@ -35,6 +37,8 @@ Examples:
 """
 CANCELLED = 130
 """Exit status of a run that Ctrl-C ended, by the convention of shells."""
+
+PIPE_COLUMNS = 250
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +65,7 @@ def doctor(stack: Stack = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(doctoring.as_json(diagnosis))
     else:
-        Console().print(doctoring.table(diagnosis))
+        _print_table(doctoring.table(diagnosis))
     if diagnosis.problems:
         raise ProblemError(diagnosis.problems)
     _say("Nothing blocks `modelway up`.")
@@ -134,7 +138,7 @@ def status(stack: Stack = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(states.as_json(state))
         return
-    Console().print(states.table(state))
+    _print_table(states.table(state))
     _say(f"Cluster: {state.cluster}." + ("" if state.deployed else " The stack is not deployed."))
 
 
@@ -210,9 +214,10 @@ def _failures() -> Iterator[None]:
         yield
     except ProblemError as error:
         _complain(str(problem) for problem in error.problems)
-    except KeyboardInterrupt:
-        _say("Cancelled; run the same command again to go on.")
-        raise SystemExit(CANCELLED) from None
+    except SystemExit as end:
+        if end.code == CANCELLED:  # So typer ends a command that Ctrl-C interrupted before or after the engine's run.
+            _say("Cancelled; nothing is lost: run the same command again to go on.")
+        raise
     except Exception as error:
         _unexpected(error)
 
@@ -284,6 +289,11 @@ def _say(text: str) -> None:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
+
+
+def _print_table(table: "Table") -> None:
+    # A pipe has no width: nothing is folded or cut there.
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
 
 
 def _flush() -> None:

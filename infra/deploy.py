@@ -152,8 +152,7 @@ def _program() -> Program:
 @contextmanager
 def _awake(work: Job, exists: bool) -> Iterator[None]:
     """A stopped node keeps its objects on disk: it runs for the block, so that they can be deleted."""
-    asleep = exists and work.settings.cluster.provider is Provider.NODE and not node.status().running
-    if not asleep:
+    if not (exists and machine.asleep(work.settings)):
         yield
         return
     work.console.print("The node is stopped and keeps its objects: starting it to delete them.", markup=False)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra import machine
 from infra.config_schema import Settings
@@ -52,7 +52,13 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
 def table(diagnosis: Diagnosis) -> Table:
     """One line per tool."""
     result = Table(
-        "tool", "version", "origin", "what to do", title=f"stack {diagnosis.stack}", box=None, pad_edge=False
+        "tool",
+        "version",
+        "origin",
+        Column("what to do", overflow="fold"),
+        title=f"stack {diagnosis.stack}",
+        box=None,
+        pad_edge=False,
     )
     for report in diagnosis.tools:
         if report.tool:

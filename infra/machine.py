@@ -121,6 +121,16 @@ def cluster_gone(settings: Settings) -> str | None:
     return None
 
 
+def asleep(settings: Settings) -> bool:
+    """Whether the stack's cluster is a node that is stopped and keeps its objects on disk."""
+    return settings.cluster.provider is Provider.NODE and Layout.current().kubeconfig.exists() and not node_runs()
+
+
+def node_runs() -> bool:
+    """Whether the one-node Kubernetes runs."""
+    return node.status().running
+
+
 def cluster_name(settings: Settings) -> str:
     """Name of the stack's kind cluster."""
     return settings.cluster.identifier or "modelway"

@@ -117,11 +117,19 @@ def ask(where: Address, row: Row) -> Any:
         problem = Problem(where.url, "no answer", str(error), "a served model", "run `modelway status` to see why")
         raise ProblemError([problem]) from None
     if answer.status_code != httpx.codes.OK:
-        got = f"{answer.status_code}: {answer.text[:500]}"
+        got = f"{answer.status_code}: {_reason(answer)}"
         raise ProblemError(
             [Problem(where.url, "no prediction", got, "200", "correct the row, or see `modelway status`")]
         )
     return answer.json()
+
+
+def _reason(answer: httpx.Response) -> str:
+    """What the server says was wrong: the field `error` of its answer, else the text."""
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:500].strip() or "no text"
 
 
 def wait_for(addresses: Mapping[str, tuple[Address, Row | None]], progress: Progress) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra import machine
 from infra.config_schema import Settings
@@ -69,6 +69,8 @@ def _pods(settings: Settings) -> tuple[dict[tuple[str, str], tuple[int, int]] | 
     """Ready and wanted pods by model and version, and how the cluster is."""
     if gone := machine.cluster_gone(settings):
         return None, f"there is no cluster: {gone}; `modelway up` makes it"
+    if machine.asleep(settings):
+        return None, "the node is stopped; `modelway node up` starts it with all that it served"
     command = machine.kubectl(settings)
     if not command:
         return None, "unknown: no kubectl here yet; `modelway up` gets it"
@@ -76,7 +78,7 @@ def _pods(settings: Settings) -> tuple[dict[tuple[str, str], tuple[int, int]] | 
     asked = subprocess.run([*command, *question], capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         last = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
-        return None, f"it does not answer: {last}"
+        return None, f"it does not answer: {last.rstrip('?.')}"
     return pods_by_version(json.loads(asked.stdout)), "answers"
 
 
@@ -112,7 +114,14 @@ def _of_model(state: StackState, model: str) -> list[dict[str, Any]]:
 def table(state: StackState) -> Table:
     """One line per version, after the line of the model's split URL."""
     result = Table(
-        "model", "version", "weight", "pods ready", "URL", title=f"stack {state.stack}", box=None, pad_edge=False
+        "model",
+        "version",
+        "weight",
+        "pods ready",
+        Column("URL", overflow="fold"),
+        title=f"stack {state.stack}",
+        box=None,
+        pad_edge=False,
     )
     for model in dict.fromkeys(version.model for version in state.versions):
         result.add_row(model, "(split)", "", "", state.split_urls.get(model, "not deployed"))

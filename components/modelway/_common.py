@@ -115,13 +115,13 @@ def register(name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> pul
 def register_all(
     manifests: Sequence[Manifest], prefix: str, opts: pulumi.ResourceOptions
 ) -> list[pulumi.CustomResource]:
-    """Register objects under `prefix-kind`, or `prefix-kind-object` where a kind appears more than once."""
+    """Register objects under `prefix-kind`, or `prefix-kind-namespace` where a kind appears more than once."""
     kinds = [manifest["kind"] for manifest in manifests]
     result = []
     for manifest in manifests:
         role = _kebab(manifest["kind"])
         if kinds.count(manifest["kind"]) > 1:
-            role += f"-{manifest['metadata']['name']}"
+            role += f"-{manifest['metadata']['namespace']}"
         result.append(register(f"{prefix}-{role}", manifest, opts))
     return result
 

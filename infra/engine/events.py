@@ -39,6 +39,7 @@ SIGN = {
     "delete-replaced": "-",
     "replace": "±",
 }
+NOTE_CHARACTERS = 120
 _AMBIENT = re.compile(r"using pulumi-\S+ from \$PATH at ")
 """The engine's remark on each plugin that the toolchain provides, which has said so itself."""
 _COLOUR = re.compile(r"<\{%.*?%\}>")
@@ -148,7 +149,7 @@ class Recorder:
             self.errors.append((urn, text))
         elif event.ephemeral or event.severity == "info":
             if step := self.running.get(urn):
-                step.note = text.splitlines()[0]
+                step.note = shortened(text.splitlines()[0])
         else:
             self._display.say(f"{title(urn)}: {text}" if urn else text)
 
@@ -160,6 +161,11 @@ def title(urn: str) -> str:
     if own.startswith("pulumi:providers:"):
         return f"provider {own.rsplit(':', 1)[-1]} {name}"
     return f"{own.rsplit(':', 1)[-1]} {name}"
+
+
+def shortened(text: str) -> str:
+    """A note that fits into one line beside its resource."""
+    return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1] + "…"
 
 
 def plain(text: str) -> str:

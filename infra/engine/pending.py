@@ -14,11 +14,7 @@ class Pending:
     adopt: Mapping[str, str]
     """URN to id of the objects that may exist: the engine reads them, and keeps those that do."""
     forget: tuple[str, ...]
-    """URNs of those that cannot be read again; their creation repeats."""
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to finish."""
-        return bool(self.adopt or self.forget)
+    """URNs of those that cannot be read again; their creation repeats. Components do not count: nothing is lost."""
 
 
 def pending_creates(deployment: Mapping[str, Any]) -> Pending:
@@ -35,7 +31,8 @@ def pending_creates(deployment: Mapping[str, Any]) -> Pending:
         for resource in resources
         if resource["urn"] not in recorded and (name := object_id(resource))
     }
-    return Pending(adopt, tuple(str(resource["urn"]) for resource in resources if str(resource["urn"]) not in adopt))
+    left = (str(resource["urn"]) for resource in resources if resource.get("custom"))
+    return Pending(adopt, tuple(urn for urn in left if urn not in adopt))
 
 
 def object_id(resource: Resource) -> str | None:

@@ -1,5 +1,6 @@
 """One stack opened for work: `up`, `preview`, `destroy` with live progress, and what a killed run left healed."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ from infra.engine.command import EngineCommand
 from infra.engine.display import display
 from infra.engine.events import Change, Recorder, title
 from infra.engine.failures import CancelledError, failure
+from infra.engine.home import quiet_home
 from infra.engine.pending import adopted, describe, forgotten, pending_creates
 from infra.engine.workspace import ENCRYPTION_KEYS, StackFiles, prepare
 from tools.problem import ProblemError
@@ -104,13 +106,12 @@ class Engine:
 
         `kept`: prefixes of the types that stay, with the stack itself and its components.
         """
-        exported = self._stack.export_stack()
-        deployment = dict(exported.deployment or {})
+        version, deployment = self._export()
         before = list(deployment.get("resources") or ())
         left = forgotten(before, kept)
         if len(left) < len(before) or deployment.get("pending_operations"):
-            deployment |= {"resources": left, "pending_operations": []}
-            self._stack.import_stack(Deployment(exported.version, deployment))
+            deployment = {**deployment, "resources": left, "pending_operations": []}
+            self._stack.import_stack(Deployment(version, deployment))
         return len(before) - len(left)
 
     def _run(self, name: str, operation: Callable[[OnEvent], object]) -> Outcome:
@@ -127,19 +128,25 @@ class Engine:
         return Outcome(dict(recorder.counts), time.monotonic() - started, tuple(recorder.changes))
 
     def _finish_pending(self) -> None:
-        exported = self._stack.export_stack()
-        deployment = exported.deployment or {}
-        pending = pending_creates(deployment)
-        if not pending:
+        version, deployment = self._export()
+        if not deployment.get("pending_operations"):
             return
+        pending = pending_creates(deployment)
         if pending.forget:
             self._say(f"A killed run was creating {describe(pending.forget, title)}: starting over with these.")
-        self._stack.import_stack(Deployment(exported.version, adopted(deployment, pending)))
+        self._stack.import_stack(Deployment(version, adopted(deployment, pending)))
         if pending.adopt:
             self._say(f"A killed run was creating {describe(pending.adopt, title)}: looking for what it left.")
             urns = list(pending.adopt)
             # Reads each of them, and drops from the state those that the cluster does not have.
             self._run("up", lambda on_event: self._stack.refresh(target=urns, on_event=on_event, show_secrets=False))
+
+    def _export(self) -> tuple[int, Mapping[str, Any]]:
+        """Version and content of the state; unlike the Automation API's export it leaves secrets encrypted."""
+        workspace = self._stack.workspace
+        arguments = ["stack", "export", "--stack", self._stack.name]
+        exported = json.loads(workspace.pulumi_command.run(arguments, workspace.work_dir, workspace.env_vars).stdout)
+        return exported["version"], exported.get("deployment") or {}
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -209,7 +216,12 @@ def _workspace(
     return LocalWorkspace(
         work_dir=str(files.work_folder),
         program=run_program,
-        env_vars={**tools.environment, **used.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+        env_vars={
+            **tools.environment,
+            **used.environment,
+            "PULUMI_HOME": str(quiet_home({**os.environ, **tools.environment})),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        },
         pulumi_command=command,
     )
 

@@ -14,7 +14,7 @@ import httpx
 PROJECT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("MODELWAY_TEST_COUNTS") == "full"
 """Whether counts are the full ones (`make test-long`) or the short ones of every run."""
-PORTS = {"MODELWAY_GATEWAY_PORT": "18080", "MODELWAY_REGISTRY_PORT": "15000", "MODELWAY_API_PORT": "16443"}
+PORTS = {"MODELWAY_GATEWAY_PORT": "18081", "MODELWAY_REGISTRY_PORT": "15001", "MODELWAY_API_PORT": "16444"}
 
 
 @dataclass(frozen=True)

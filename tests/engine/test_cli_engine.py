@@ -139,21 +139,6 @@ def test_up_preview_up_and_destroy_say_what_they_do(trial: Trial) -> None:
     assert trial.objects() == []
 
 
-def test_secret_outputs_stay_out_of_the_outcome_and_of_every_file(trial: Trial) -> None:
-    out, err = trial.run("up")
-    assert '"urls"' in out
-    texts = [out, err, *(file.read_text() for file in trial.state.rglob("*") if file.is_file())]
-    assert [text for text in texts if "planted" in text] == []
-
-
-def test_nothing_is_written_into_the_checkout(trial: Trial) -> None:
-    before = {file: file.read_bytes() for file in trial.project.rglob("*") if file.is_file()}
-    trial.run("up")
-    assert {file: file.read_bytes() for file in trial.project.rglob("*") if file.is_file()} == before
-    assert "encryptionsalt" in (trial.state / "stacks/trial/stacks/Pulumi.trial.yaml").read_text()
-    assert stat.S_IMODE((trial.state / "passphrase").stat().st_mode) == 0o600
-
-
 def test_every_problem_of_the_config_is_one_sentence_without_a_traceback(trial: Trial) -> None:
     _, err = trial.run("preview", status=1, fails="problems")
     assert err.splitlines()[1:] == [
@@ -180,87 +165,19 @@ def test_a_resource_that_fails_is_named_with_its_reason(trial: Trial) -> None:
     assert "1 created" in out
 
 
-def test_a_long_step_says_what_it_waits_for(trial: Trial) -> None:
-    process = trial.held()
-    time.sleep(4)
-    trial.release()
-    _, err = process.communicate(timeout=WAIT_SECONDS)
-    assert re.search(r"\+ ConfigMap first: creating for \d s: 0/1 pods ready", err), err
-
-
-def test_one_interrupt_ends_gracefully_and_releases_the_lock(trial: Trial) -> None:
-    process = trial.held()
-    process.send_signal(signal.SIGINT)
-    time.sleep(1)
-    assert process.poll() is None
-    trial.release()
-    _, err = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 130
-    assert "Cancelling: the running steps finish first" in err
-    assert "Cancelled; nothing is lost: run `modelway up trial` again to go on." in err
-    assert trial.locks() == []
-    out, _ = trial.run("up")
-    assert "3 unchanged" in out
-
-
-def test_two_interrupts_stop_at_once_and_the_next_run_repairs(trial: Trial) -> None:
-    process = trial.held()
-    process.send_signal(signal.SIGINT)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 130
-    assert "Stopping at once; the next run repairs what is left." in err
-    trial.release()
-    trial.run("up")
-    assert trial.objects() == ["models.first.json", "models.second.json"]
-
-
-@pytest.mark.parametrize("victims", ["both", "engine", "command"])
-def test_a_run_after_a_kill_ends_well(trial: Trial, victims: str) -> None:
-    process = trial.held()
-    engine = trial.engine_pid()
-    if victims != "engine":
-        process.kill()
-    if victims != "command":
-        os.kill(engine, signal.SIGKILL)
-        wait_until(lambda: gone(engine))
-    process.communicate(timeout=WAIT_SECONDS)
-    trial.release()
+def test_up_writes_nothing_into_the_checkout_and_no_secret_anywhere(trial: Trial) -> None:
+    before = {file: file.read_bytes() for file in trial.project.rglob("*") if file.is_file()}
     out, err = trial.run("up")
-    assert re.search(r"[0-3] created, 0 updated, 0 replaced, 0 deleted", out), out + err
-    out, _ = trial.run("up")
-    assert "0 created, 0 updated, 0 replaced, 0 deleted, 3 unchanged" in out
-    out, _ = trial.run("destroy")
-    assert trial.objects() == []
+    assert {file: file.read_bytes() for file in trial.project.rglob("*") if file.is_file()} == before
+    assert "encryptionsalt" in (trial.state / "stacks/trial/stacks/Pulumi.trial.yaml").read_text()
+    assert stat.S_IMODE((trial.state / "passphrase").stat().st_mode) == 0o600
+    assert '"urls"' in out
+    texts = [out, err, *(file.read_text() for file in trial.state.rglob("*") if file.is_file())]
+    assert [text for text in texts if "planted" in text] == []
+    assert not (Path(trial.environment["PULUMI_HOME"]) / "logs").exists()
 
 
-def test_a_killed_create_is_found_again_and_not_created_twice(trial: Trial) -> None:
-    process = trial.held()
-    engine = trial.engine_pid()
-    process.kill()
-    os.kill(engine, signal.SIGKILL)
-    wait_until(lambda: gone(engine))
-    process.communicate(timeout=WAIT_SECONDS)
-    trial.release()
-    _, err = trial.run("up")
-    assert f"Removed the lock that a killed run left on stack trial (process {engine} is gone)." in err
-    assert re.search(r"A killed run was creating ConfigMap \w+, ConfigMap \w+: looking for what it left\.", err)
-
-
-def test_a_second_run_beside_the_first_is_refused_with_its_process(trial: Trial) -> None:
-    process = trial.held()
-    _, err = trial.run("up", status=1)
-    assert err == (
-        f"stack trial: another run works on it: got process {process.pid}, allowed one run at a time; "
-        "wait for it to end, or press Ctrl-C there.\n"
-    )
-    trial.release()
-    process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 0
-
-
-def test_another_passphrase_is_one_sentence(trial: Trial) -> None:
+def test_a_passphrase_that_is_wrong_or_lost_is_one_sentence_and_never_replaced(trial: Trial) -> None:
     trial.run("up")
     (trial.state / "passphrase").write_text("another one\n")
     _, err = trial.run("up", status=1)
@@ -268,10 +185,6 @@ def test_another_passphrase_is_one_sentence(trial: Trial) -> None:
         "stack trial: its secrets were encrypted with another passphrase: got an incorrect passphrase, allowed the one "
         "it was created with; set PULUMI_CONFIG_PASSPHRASE_FILE to the file that holds it."
     )
-
-
-def test_a_lost_passphrase_is_never_replaced(trial: Trial) -> None:
-    trial.run("up")
     (trial.state / "passphrase").unlink()
     _, err = trial.run("up", status=1)
     assert "the passphrase of this machine's stacks is lost" in err
@@ -288,9 +201,49 @@ def test_a_stack_whose_cluster_is_gone_is_forgotten_and_made_again(trial: Trial)
     assert "3 created" in out
 
 
-def test_the_literal_cli_computes_the_same_urns(trial: Trial) -> None:
-    trial.run("up")
-    state = json.loads((trial.state / "backend/.pulumi/stacks/modelway/trial.json").read_text())
-    urns = [resource["urn"] for resource in state["checkpoint"]["latest"]["resources"]]
-    assert "urn:pulumi:trial::modelway::pulumi:pulumi:Stack::modelway-trial" in urns
-    assert "urn:pulumi:trial::modelway::kubernetes:core/v1:ConfigMap::first" in urns
+def test_a_held_run_says_what_it_waits_for_refuses_a_second_and_ends_gracefully(trial: Trial) -> None:
+    process = trial.held()
+    _, err = trial.run("up", status=1)
+    assert err == (
+        f"stack trial: another run works on it: got process {process.pid}, allowed one run at a time; "
+        "wait for it to end, or press Ctrl-C there.\n"
+    )
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert process.poll() is None
+    trial.release()
+    _, err = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 130
+    assert re.search(r"\+ ConfigMap first: creating for \d s: 0/1 pods ready", err), err
+    assert "Cancelling: the running steps finish first" in err
+    assert "Cancelled; nothing is lost: run `modelway up trial` again to go on." in err
+    assert trial.locks() == []
+    out, _ = trial.run("up")
+    assert "3 unchanged" in out
+
+
+@pytest.mark.parametrize("victims", ["run and engine", "engine", "run", "none, but two interrupts"])
+def test_a_run_after_a_kill_finds_what_was_created(trial: Trial, victims: str) -> None:
+    process = trial.held()
+    engine = trial.engine_pid()
+    if "run" in victims:
+        process.kill()
+    if "engine" in victims:
+        os.kill(engine, signal.SIGKILL)
+        wait_until(lambda: gone(engine))
+    if "interrupts" in victims:
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+    _, err = process.communicate(timeout=WAIT_SECONDS)
+    assert ("Stopping at once; the next run repairs what is left." in err) == ("interrupts" in victims)
+    trial.release()
+    out, err = trial.run("up")
+    assert "0 updated, 0 replaced, 0 deleted" in out, out + err
+    if victims == "run and engine":
+        assert f"Removed the lock that a killed run left on stack trial (process {engine} is gone)." in err
+        assert re.search(r"A killed run was creating ConfigMap \w+, ConfigMap \w+: looking for what it left\.", err)
+    assert trial.objects() == ["models.first.json", "models.second.json"]
+    trial.run("destroy")
+    assert trial.objects() == []

@@ -105,3 +105,15 @@ def test_a_folder_of_components_answers_with_its_schema(project: Project) -> Non
     schema = json.loads(project.pulumi("package", "get-schema", "./house"))
     assert schema["name"] == "house"
     assert set(schema["resources"]) == {"house:index:Room"}
+
+
+def test_what_it_does_not_do_is_said(project: Project) -> None:
+    command = ["pulumi", "package", "gen-sdk", "./house", "--language", "python", "--non-interactive"]
+    (project.folder / "house").mkdir()
+    (project.folder / "house/PulumiPlugin.yaml").write_text("runtime: {name: python, options: {virtualenv: ../venv}}")
+    (project.folder / "house/__main__.py").write_text(COMPONENT)
+    done = subprocess.run(
+        command, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    assert "GeneratePackage is not served by the stand-in language host; install Pulumi" in done.stderr

@@ -104,6 +104,22 @@ def test_anything_unexpected_is_one_sentence_and_a_private_log(
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+def test_an_interrupt_outside_the_engine_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    ends: list[int] = []
+    monkeypatch.setattr("infra.choose.choose", interrupt)
+    monkeypatch.setattr(sys, "argv", ["modelway", "status"])
+    monkeypatch.setattr(cli.os, "_exit", ends.append)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert ends == [130]
+    assert capsys.readouterr().err == "Cancelled; nothing is lost: run the same command again to go on.\n"
+
+
 @pytest.mark.parametrize(
     ("named", "docker", "stack", "word"),
     [

@@ -57,9 +57,11 @@ def test_the_replacement_of_a_recorded_resource_is_not_recorded_twice() -> None:
     assert pending_creates(deployment) == Pending({}, (URN,))
 
 
-def test_nothing_pending_is_nothing_to_do() -> None:
-    assert not pending_creates({})
-    assert not pending_creates({"pending_operations": [{"type": "deleting", "resource": {}}]})
+def test_components_and_other_operations_need_no_repair() -> None:
+    component = create("modelway:index:ModelServer", {})
+    component["resource"]["custom"] = False
+    assert pending_creates({}) == Pending({}, ())
+    assert pending_creates({"pending_operations": [{"type": "deleting", "resource": {}}, component]}) == Pending({}, ())
 
 
 def test_a_gone_cluster_takes_its_resources_along_and_leaves_the_machines() -> None:

@@ -106,3 +106,9 @@ def test_monitoring_can_be_left_out(deploy: Deploy) -> None:
         "breast-cancer-v1-deployment",
         "breast-cancer-v2-deployment",
     ]
+
+
+@pytest.mark.usefixtures("node")
+def test_no_two_resources_share_a_name_and_a_type(deploy: Deploy) -> None:
+    names = [(resource.typ, resource.name) for resource in deploy(run()).resources]
+    assert [name for name in names if names.count(name) > 1] == []

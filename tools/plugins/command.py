@@ -17,9 +17,7 @@ from tools.plugins.wire import (
     Refusal,
     Secret,
     Target,
-    compare,
     decode,
-    diff_response,
     reveal,
     secret,
     serve,
@@ -33,6 +31,8 @@ INPUTS = SCRIPTS | {"stdin", "environment", "dir", "triggers", "interpreter"}
 
 class Command(Target):
     """A shell command that runs when the resource is created, changed or deleted."""
+
+    replaces = ("triggers",)
 
     def __init__(self, plugin: "CommandPlugin") -> None:
         self.plugin = plugin
@@ -50,10 +50,6 @@ class Command(Target):
     def identity(self, inputs: Any) -> str:
         """A random id, as the official plugin gives."""
         return f"command{secrets.token_hex(4)}"
-
-    def diff(self, request: Any, old: Any, new: Any) -> Any:
-        """Changed triggers replace, anything else updates."""
-        return diff_response(list(compare(old, new)), ("triggers",))
 
     def preview(self, request: Any, inputs: Any) -> Any:
         """What a command prints is known only after it ran."""

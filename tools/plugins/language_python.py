@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import grpc
 from google.protobuf import empty_pb2
 from pulumi import RunError
 from pulumi.automation._server import LanguageServer
@@ -92,6 +93,14 @@ class Host(LanguageServer):
     def Cancel(self, request: Any, context: Any) -> Any:
         """The engine ends the program by itself."""
         return empty_pb2.Empty()
+
+    def GeneratePackage(self, request: Any, context: Any) -> Any:
+        """Refused, as are projects, programs, packing and linking."""
+        verb = type(request).__name__.removesuffix("Request")
+        text = f"{verb} is not served by the stand-in language host; install Pulumi's official download."
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
+
+    GenerateProject = GenerateProgram = Pack = Link = Template = GeneratePackage
 
 
 def _pass_on(name: str, stream: IO[bytes], printed: "queue.Queue[Any]") -> None:

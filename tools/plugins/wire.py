@@ -210,6 +210,9 @@ def answers(method: Callable[..., Any]) -> Callable[..., Any]:
 class Target:
     """One resource type; inputs are decoded, what it returns is encoded by `Plugin`."""
 
+    replaces: tuple[str, ...] = ()
+    """Property paths whose change needs a new resource."""
+
     def check(self, request: Any, inputs: struct_pb2.Struct) -> None:
         """Complete the inputs in place, or refuse them."""
 
@@ -219,7 +222,7 @@ class Target:
 
     def diff(self, request: Any, old: Any, new: Any) -> Any:
         """The `DiffResponse` for revealed inputs that differ."""
-        return diff_response(list(compare(old, new)), ())
+        return diff_response(list(compare(old, new)), self.replaces)
 
     def preview(self, request: Any, inputs: Any) -> Any:
         """Outputs that can be told before a create or update."""

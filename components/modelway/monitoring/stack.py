@@ -49,10 +49,11 @@ class MonitoringStack(pulumi.ComponentResource):
             f"{name}-namespace", {"name": spec.namespace}, pulumi.ResourceOptions(parent=self)
         )
         inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
-        *before, deployment = monitoring_manifests(spec)
+        *before, service, deployment = monitoring_manifests(spec)
         created = register_all(before, name, inside)
         after = pulumi.ResourceOptions(parent=self, depends_on=created)
-        prometheus = register_all([deployment], name, after)[0]
+        # Side by side: the provider holds a Service until a pod stands behind it.
+        _, prometheus = register_all([service, deployment], name, after)
         self.namespace = pulumi.Output.from_input(spec.namespace)
         self.prometheus_url = prometheus.urn.apply(lambda _: f"http://{NAME}.{spec.namespace}.svc:{PORT}")
         self.register_outputs({"prometheusUrl": self.prometheus_url, "namespace": self.namespace})

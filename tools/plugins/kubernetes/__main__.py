@@ -16,7 +16,6 @@ from tools.plugins.kubernetes.objects import Objects
 from tools.plugins.kubernetes.release import Releases
 from tools.plugins.wire import UNKNOWN, Refusal, answers, decode, encode, reveal
 
-VERSION = "4.34.2"  # the Python package's own: the engine asks for exactly that plugin
 OPTIONS = {
     "clusterIdentifier", "context", "deleteUnreachable", "enableConfigMapMutable", "enablePatchForce",
     "enableSecretMutable", "enableServerSideApply", "kubeconfig", "namespace", "renderYamlToDirectory",
@@ -29,7 +28,7 @@ _GONE = "if it was deleted, run again with PULUMI_K8S_DELETE_UNREACHABLE=true, w
 class Kubernetes(wire.Plugin):
     """Serves the types of `TYPES`, and `RELEASE`."""
 
-    version = VERSION
+    version = "4.34.2"  # the Python package's own: the engine asks for exactly that plugin
     settings: dict[str, str]
     cluster: Cluster
 
@@ -78,7 +77,7 @@ class Kubernetes(wire.Plugin):
         """Objects of the request's kind, or releases; a type that is not served is refused by name."""
         token = request.urn.split("::")[2].split("$")[-1]
         if token != RELEASE and token not in TYPES:
-            raise Refusal(f"{token} is not served by the stand-in plugin; install the official plugin {VERSION}.")
+            raise Refusal(f"{token} is not served by the stand-in plugin; install the official plugin {self.version}.")
         return Releases(self) if token == RELEASE else Objects(self, TYPES[token])
 
     def rescue(self, problem: Refusal, request: Any) -> Any:

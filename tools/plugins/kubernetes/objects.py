@@ -22,10 +22,10 @@ _SERVER_SIDE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", 
 
 
 def rename(value: Any, start: str, swap: tuple[str, str]) -> Any:
-    """The value without internal keys; those that begin with `start` respelt, as the SDK writes `x_kubernetes_…`."""
+    """The value with the keys that begin with `start` respelt, as the SDK writes `x_kubernetes_…`."""
     if isinstance(value, dict):
-        named = ((key.replace(*swap) if key.startswith(start) else key, item) for key, item in value.items())
-        return {key: rename(item, start, swap) for key, item in named if not key.startswith("__")}
+        named = {key.replace(*swap) if key.startswith(start) else key: item for key, item in value.items()}
+        return {key: rename(item, start, swap) for key, item in named.items()}
     return [rename(item, start, swap) for item in value] if isinstance(value, list) else value
 
 
@@ -50,10 +50,6 @@ def keep_live(obj: Any, live: Any, path: list[str], manager: str) -> None:
 
 def _owns(fields: Any, path: list[str]) -> bool:
     return not path or (f"f:{path[0]}" in fields and _owns(fields[f"f:{path[0]}"], path[1:]))
-
-
-def _manager(state: struct_pb2.Struct) -> str:
-    return state.fields["__fieldManager"].string_value or MANAGER
 
 
 def hide(inputs: struct_pb2.Struct) -> None:
@@ -98,7 +94,8 @@ class Objects(wire.Target):
         rules, variable = self.kind.replaces, f"PULUMI_K8S_ENABLE_{self.kind.name.upper()}_MUTABLE"
         if not new.get("immutable") and self.on(f"enable{self.kind.name}Mutable", variable):
             rules = tuple(rule for rule in rules if not rule.lower().endswith("data"))
-        changes = [] if self._same(new, _manager(request.olds)) else list(wire.compare(old, new))
+        manager = request.olds.fields["__fieldManager"].string_value or MANAGER
+        changes = [] if self._same(new, manager) else list(wire.compare(old, new))
         meta = {} if new["metadata"] == wire.UNKNOWN else new["metadata"]
         stays = all(old["metadata"].get(key) == meta.get(key) for key in ("name", "namespace"))
         first = bool(meta) and stays and annotation(new, "autonamed") != "true"
@@ -153,8 +150,7 @@ class Objects(wire.Target):
         outputs["metadata"].pop("managedFields", None)
         if self.kind.name == "Secret" and "data" in live:
             outputs["data"] = Secret(live["data"])
-        internal = {"__inputs": inputs, "__initialApiVersion": self.kind.api_version, "__fieldManager": manager}
-        return outputs | internal
+        return outputs | {"__inputs": inputs, "__initialApiVersion": self.kind.api_version, "__fieldManager": manager}
 
     def create(self, request: Any, identity: str, inputs: Any) -> Any:
         """A new object, ready; one that exists is refused, as the official plugin does since 4.29."""
@@ -194,13 +190,13 @@ class Objects(wire.Target):
         if self.folder:
             return pb.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
         namespace, _, name = request.id.rpartition("/")
-        live = self.cluster.find(self.kind.path(namespace or self.cluster.namespace, name))
-        if live is None:
+        if (live := self.cluster.find(self.kind.path(namespace or self.cluster.namespace, name))) is None:
             return pb.ReadResponse()
         inputs = encode(wire.mark(wire.prune(shown(live), reveal(old)) if old else shown(live), old))
         if self.kind.name == "Secret":
             hide(inputs)
-        outputs = self._outputs(live, decode(inputs), _manager(request.properties))
+        manager = request.properties.fields["__fieldManager"].string_value or MANAGER
+        outputs = self._outputs(live, decode(inputs), manager)
         return pb.ReadResponse(id=request.id, inputs=inputs, properties=encode(outputs))
 
     def delete(self, request: Any, state: Any) -> None:

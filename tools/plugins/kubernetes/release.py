@@ -24,6 +24,8 @@ INPUTS = {
 class Releases(wire.Target):
     """Helm releases in the provider's cluster."""
 
+    replaces = ("name", "namespace")
+
     def __init__(self, provider: Any) -> None:
         self.cluster, self.log = provider.cluster, provider.log
 
@@ -46,10 +48,6 @@ class Releases(wire.Target):
     def identity(self, inputs: Any) -> str:
         """`namespace/name`."""
         return f"{inputs['namespace']}/{inputs['name']}"
-
-    def diff(self, request: Any, old: Any, new: Any) -> Any:
-        """Input diff."""
-        return wire.diff_response(list(wire.compare(old, new)), ("name", "namespace"))
 
     def _live(self, identity: str) -> Any:
         try:
@@ -78,8 +76,9 @@ class Releases(wire.Target):
         chosen += [f"--timeout={request.timeout or plain['timeout']:.0f}s"]
         self.log(request.urn, "waiting for helm upgrade --install")
         try:
-            values = json.dumps(plain.get("values") or {})
-            self._helm("upgrade --install", identity, plain["chart"], *chosen, stdin=values)
+            self._helm(
+                "upgrade --install", identity, plain["chart"], *chosen, stdin=json.dumps(plain.get("values") or {})
+            )
         except Refusal as problem:
             if not (live := self._live(identity)):
                 raise
@@ -102,14 +101,13 @@ class Releases(wire.Target):
             key = f"{item['kind']}.{group}/{item['apiVersion']}" if group else f"{item['kind']}/{item['apiVersion']}"
             where = (item["metadata"].get("namespace"), item["metadata"]["name"])
             names.setdefault(key, []).append("/".join(filter(None, where)))
-        status = {key: about[key] for key in ("name", "namespace", "revision", "version", "appVersion", "chart")}
-        status["status"] = live["info"]["status"]
+        kept = ("name", "namespace", "revision", "version", "appVersion", "chart")
+        status = {"status": live["info"]["status"]} | {key: about[key] for key in kept}
         return inputs | {"status": status, "resourceNames": names, "__inputs": inputs}
 
     def read(self, request: Any, inputs: Any) -> Any:
         """The live release: its values and chart version become the inputs, so that drift becomes visible."""
-        live = self._live(request.id)
-        if live is None:
+        if (live := self._live(request.id)) is None:
             return pb.ReadResponse()
         status, config = self._outputs(live, {})["status"], live.get("config") or {}
         inputs = inputs or {key: status[key] for key in ("name", "namespace", "chart")} | {"timeout": DEFAULT_SECONDS}
@@ -124,5 +122,5 @@ class Releases(wire.Target):
 
     def delete(self, request: Any, state: Any) -> None:
         """Uninstall and wait until the release's objects are gone."""
-        limit = f"--timeout={request.timeout or state.get('timeout') or DEFAULT_SECONDS:.0f}s"
-        self._helm("uninstall", request.id, "--wait", "--ignore-not-found", limit)
+        seconds = request.timeout or state.get("timeout") or DEFAULT_SECONDS
+        self._helm("uninstall", request.id, "--wait", "--ignore-not-found", f"--timeout={seconds:.0f}s")

@@ -10,7 +10,6 @@ from tools.plugins.kubernetes.kinds import Kind
 from tools.plugins.wire import Refusal
 
 _DEFAULT_SECONDS, _HOPELESS = 600.0, "ProgressDeadlineExceeded"
-_STARTING = (None, "ContainerCreating", "PodInitializing")
 Report = Callable[[str], None]
 
 
@@ -38,13 +37,13 @@ def wait(cluster: Cluster, kind: Kind, live: Any, asked: float, report: Report, 
     if lacks is None:
         return live
     for found in cluster.follow(path, deadline, fieldSelector=f"metadata.name={meta['name']}"):
-        same = [item for item in found if item["metadata"]["uid"] == meta["uid"]]
+        same = next((item for item in found if item["metadata"]["uid"] == meta["uid"]), None)
         if not same and not gone:
             raise Refusal(f"{name} was deleted while it was waited for.")
-        lack = "; ".join(lacks(cluster, same[0])) if same else ""
+        lack = "; ".join(lacks(cluster, same)) if same else ""
         report(lack and f"waiting: {lack}")
         if not lack:
-            return same[0] if same else None
+            return same
         if _HOPELESS in lack:
             break
     raise Refusal(f"{name} {'still exists' if gone else 'is not ready'} after {seconds:.0f} s at most: {lack}.")
@@ -56,7 +55,7 @@ def _holders(_: Cluster, obj: Any) -> Iterator[str]:
     yield from (item["message"] for item in _conditions(obj).values() if obj["kind"] == "Namespace")
 
 
-def _conditions(obj: Any) -> dict[str, Any]:
+def _conditions(obj: Any) -> Any:
     return {item["type"]: item for item in obj.get("status", {}).get("conditions") or []}
 
 
@@ -77,7 +76,7 @@ def deployment_lacks(cluster: Cluster, obj: Any) -> Iterator[str]:
     if current and present == updated == available == wanted:
         return
     lack = [f"{available} of {wanted} replicas available, {updated} updated, {present} in all"]
-    lack += [item["message"] for item in _conditions(obj).values() if item["type"] == "ReplicaFailure"]
+    lack += [item["message"] for kind, item in _conditions(obj).items() if kind == "ReplicaFailure"]
     labels = ",".join(f"{key}={value}" for key, value in obj["spec"]["selector"].get("matchLabels", {}).items())
     pods = cluster.request("GET", f"/api/v1/namespaces/{meta['namespace']}/pods", labelSelector=labels)["items"]
     lack += sorted({problem for pod in pods for problem in _pod(pod)})
@@ -92,7 +91,7 @@ def _pod(pod: Any) -> Iterator[str]:
         yield f"pod {scheduled.get('reason')}: {scheduled.get('message')}"
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = container["state"].get("waiting", {})
-        if waiting.get("reason") not in _STARTING:
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
             yield f"container {container['name']} {waiting['reason']}: {waiting.get('message', '')}"
 
 
