@@ -17,6 +17,10 @@ PROXY_PORT = 10080
 """Envoy Gateway moves privileged listener ports by 10000, so that the proxy runs without root."""
 UPSTREAM_IDLE_SECONDS = 30
 """Shorter than the servers' keep-alive of 75 s: else the proxy reuses connections that the server just closed."""
+DRAIN_SECONDS = 30
+"""Longest that a proxy waits for its connections to end, as long as the longest request."""
+GRACE_SECONDS = DRAIN_SECONDS + 15
+"""Envoy Gateway's own 300 s more than the drain keep a deleted namespace waiting for minutes."""
 USER_ID = 65532
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 
@@ -143,6 +147,10 @@ def _envoy_proxy(spec: GatewaySpec) -> Manifest:
                 "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
             },
             "container": container,
+            "patch": {
+                "type": "StrategicMerge",
+                "value": {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": GRACE_SECONDS}}}},
+            },
         },
         "envoyService": service,
     }
@@ -153,7 +161,7 @@ def _envoy_proxy(spec: GatewaySpec) -> Manifest:
         "spec": {
             "provider": {"type": "Kubernetes", "kubernetes": kubernetes},
             "logging": {"level": {"default": spec.log_level}},
-            "shutdown": {"drainTimeout": "60s", "minDrainDuration": "10s"},
+            "shutdown": {"drainTimeout": f"{DRAIN_SECONDS}s", "minDrainDuration": "10s"},
         },
     }
 
