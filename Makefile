@@ -7,7 +7,7 @@ STACK ?=
 MODEL ?= breast-cancer
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down lint test-fast test-engine test test-cluster test-all test-long clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test-engine test test-cluster test-all test-long clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ node-up: $(READY) ## Start the one-node Kubernetes (Linux, root)
 
 node-down: $(READY) ## Stop the one-node Kubernetes
 	@$(BIN)/modelway node down
+
+schema: $(READY) ## Write components/schema.json
+	$(BIN)/python -m tools.schema
+
+crds: $(READY) ## Write the CRDs of the gateway into the components
+	$(BIN)/python -m tools.crds
 
 lint: $(READY) ## Lint, format and types
 	$(BIN)/ruff check .

@@ -31,8 +31,7 @@ def render(manifests: Iterable[dict[str, Any]]) -> str:
     """One object a line, sorted by kind and name, so that a new chart version shows as changed lines."""
     ordered = sorted(manifests, key=lambda manifest: (manifest["kind"], manifest["metadata"]["name"]))
     return "".join(
-        json.dumps(without_descriptions(manifest), sort_keys=True, separators=(",", ":")) + "\n"
-        for manifest in ordered
+        json.dumps(without_descriptions(manifest), sort_keys=True, separators=(",", ":")) + "\n" for manifest in ordered
     )
 
 

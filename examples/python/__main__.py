@@ -11,9 +11,7 @@ import pulumi_kubernetes as k8s
 
 config = pulumi.Config()
 kubeconfig = Path(config.require("kubeconfig")).expanduser().read_text(encoding="utf-8")
-provider = k8s.Provider(
-    "cluster", kubeconfig=pulumi.Output.secret(kubeconfig), cluster_identifier="modelway-example"
-)
+provider = k8s.Provider("cluster", kubeconfig=pulumi.Output.secret(kubeconfig), cluster_identifier="modelway-example")
 
 
 class Component(pulumi.ComponentResource):
