@@ -71,19 +71,34 @@ def _version(settings: Settings, where: str, model: ModelSettings, version: Vers
     problems = []
     if len(f"{model.name}-{version.name}") > 63:
         problems.append(
-            Problem(where, "names too long together", f"{len(model.name) + len(version.name) + 1} characters",
-                    "at most 63 for MODEL-VERSION", "shorten one of them")
-        )  # fmt: skip
+            Problem(
+                where,
+                "names too long together",
+                f"{len(model.name) + len(version.name) + 1} characters",
+                "at most 63 for MODEL-VERSION",
+                "shorten one of them",
+            )
+        )
     if settings.environment is Environment.PRODUCTION and not DIGEST.fullmatch(version.image):
         problems.append(
-            Problem(f"{where}.image", "no digest in a production stack", repr(version.image),
-                    "REPOSITORY@sha256:<64 hex digits>", "write the digest that `package` printed")
-        )  # fmt: skip
+            Problem(
+                f"{where}.image",
+                "no digest in a production stack",
+                repr(version.image),
+                "REPOSITORY@sha256:<64 hex digits>",
+                "write the digest that `package` printed",
+            )
+        )
     if version.autoscaling and version.replicas is not None:
         problems.append(
-            Problem(f"{where}.replicas", "set together with autoscaling", str(version.replicas), "one of the two",
-                    "remove replicas, the autoscaler owns it")
-        )  # fmt: skip
+            Problem(
+                f"{where}.replicas",
+                "set together with autoscaling",
+                str(version.replicas),
+                "one of the two",
+                "remove replicas, the autoscaler owns it",
+            )
+        )
     if version.autoscaling and version.autoscaling.min_replicas > version.autoscaling.max_replicas:
         got = f"{version.autoscaling.min_replicas} > {version.autoscaling.max_replicas}"
         problems.append(
@@ -101,9 +116,14 @@ def _routes(settings: Settings) -> list[Problem]:
         key = (model.host or "*", model.path_prefix or f"/{model.name}")
         if key in seen:
             problems.append(
-                Problem(f"modelway:models {model.name}", "same host and path as another model",
-                        f"{key[0]}{key[1]} of {seen[key]}", "a host and path of its own", "set pathPrefix or host")
-            )  # fmt: skip
+                Problem(
+                    f"modelway:models {model.name}",
+                    "same host and path as another model",
+                    f"{key[0]}{key[1]} of {seen[key]}",
+                    "a host and path of its own",
+                    "set pathPrefix or host",
+                )
+            )
         seen.setdefault(key, model.name)
     return problems
 
@@ -126,20 +146,35 @@ def _cluster(settings: Settings, stack: str) -> list[Problem]:
         for key in unused:
             if getattr(cluster, key):
                 problems.append(
-                    Problem(f"{where}.{key}", f"not used with provider {cluster.provider}", repr(getattr(cluster, key)),
-                            "only with provider existing", f"remove {key}")
-                )  # fmt: skip
+                    Problem(
+                        f"{where}.{key}",
+                        f"not used with provider {cluster.provider}",
+                        repr(getattr(cluster, key)),
+                        "only with provider existing",
+                        f"remove {key}",
+                    )
+                )
         if settings.environment is Environment.PRODUCTION:
             problems.append(
-                Problem(f"{where}.provider", "one machine in a production stack", str(cluster.provider),
-                        "a real cluster", f"change environment or cluster of stack {stack}")
-            )  # fmt: skip
+                Problem(
+                    f"{where}.provider",
+                    "one machine in a production stack",
+                    str(cluster.provider),
+                    "a real cluster",
+                    f"change environment or cluster of stack {stack}",
+                )
+            )
     registry = settings.registry
     if cluster.provider is Provider.KIND and registry.url:
         problems.append(
-            Problem("modelway:registry.url", "not used with provider kind", repr(registry.url),
-                    "nothing, kind has a registry of its own", "remove modelway:registry")
-        )  # fmt: skip
+            Problem(
+                "modelway:registry.url",
+                "not used with provider kind",
+                repr(registry.url),
+                "nothing, kind has a registry of its own",
+                "remove modelway:registry",
+            )
+        )
     needed = {"url": registry.url, "username": registry.username, "password": registry.password}
     if registry.username or registry.password:
         problems += [
