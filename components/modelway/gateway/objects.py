@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from modelway._common import Manifest, labels
+from modelway._hardening import container_security, pod_security
 from modelway.namespace import ROUTES_LABEL
 
 CHART = "oci://docker.io/envoyproxy/gateway-helm"
@@ -110,16 +111,7 @@ def _envoy_proxy(spec: GatewaySpec) -> Manifest:
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "2", "memory": "512Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(USER_ID),
         # Envoy writes to /tmp only; its root file system stays read-only.
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
     }
@@ -138,12 +130,7 @@ def _envoy_proxy(spec: GatewaySpec) -> Manifest:
         "envoyDeployment": {
             "replicas": spec.replicas,
             "pod": {
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": USER_ID,
-                    "runAsGroup": USER_ID,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": pod_security(USER_ID),
                 "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
             },
             "container": container,

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from modelway._common import Manifest, labels
+from modelway._hardening import container_security, http_probe, pod_security
 from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, recording_rules
 
@@ -148,13 +149,7 @@ def _deployment(spec: MonitoringSpec, config_map: str) -> Manifest:
                     "automountServiceAccountToken": False,
                     "enableServiceLinks": False,
                     "terminationGracePeriodSeconds": 30,
-                    "securityContext": {
-                        "runAsNonRoot": True,
-                        "runAsUser": USER_ID,
-                        "runAsGroup": USER_ID,
-                        "fsGroup": USER_ID,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                    },
+                    "securityContext": pod_security(USER_ID),
                     "containers": [_container(spec)],
                     "volumes": _volumes(spec, config_map),
                 },
@@ -164,14 +159,6 @@ def _deployment(spec: MonitoringSpec, config_map: str) -> Manifest:
 
 
 def _container(spec: MonitoringSpec) -> dict[str, Any]:
-    def probe(path: str, period: int, failures: int) -> dict[str, Any]:
-        return {
-            "httpGet": {"path": path, "port": "http", "scheme": "HTTP"},
-            "periodSeconds": period,
-            "timeoutSeconds": 3,
-            "failureThreshold": failures,
-        }
-
     return {
         "name": NAME,
         "image": spec.image,
@@ -183,22 +170,14 @@ def _container(spec: MonitoringSpec) -> dict[str, Any]:
             f"--storage.tsdb.retention.size={spec.storage_mb * 8 // 10}MB",
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "startupProbe": probe("/-/ready", 1, 120),
-        "readinessProbe": probe("/-/ready", 5, 3),
-        "livenessProbe": probe("/-/healthy", 15, 4),
+        "startupProbe": http_probe("/-/ready", "http", 1, 120, timeout_seconds=3),
+        "readinessProbe": http_probe("/-/ready", "http", 5, 3, timeout_seconds=3),
+        "livenessProbe": http_probe("/-/healthy", "http", 15, 4, timeout_seconds=3),
         "resources": {
             "requests": {"cpu": "50m", "memory": "256Mi"},
             "limits": {"cpu": "1", "memory": "1Gi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(USER_ID),
         "volumeMounts": [
             {"name": "config", "mountPath": "/etc/prometheus", "readOnly": True},
             {"name": "data", "mountPath": "/prometheus"},

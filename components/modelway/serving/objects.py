@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelway._common import Manifest, labels
+from modelway._hardening import container_security, http_probe, pod_security
 
 COMPONENT = "model-server"
 HTTP_PORT = 8080
@@ -165,13 +166,7 @@ def _pod(spec: ServerSpec) -> dict[str, Any]:
         "enableServiceLinks": False,
         # The pod leaves the endpoints, serves on while the gateway learns of it, then finishes what runs.
         "terminationGracePeriodSeconds": spec.drain_seconds + REQUEST_TIMEOUT_SECONDS + 10,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER_ID),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -187,14 +182,6 @@ def _pod(spec: ServerSpec) -> dict[str, Any]:
 
 
 def _container(spec: ServerSpec) -> dict[str, Any]:
-    def probe(path: str, period: int, failures: int) -> dict[str, Any]:
-        return {
-            "httpGet": {"path": path, "port": "admin", "scheme": "HTTP"},
-            "periodSeconds": period,
-            "timeoutSeconds": 2,
-            "failureThreshold": failures,
-        }
-
     size = spec.resources
     return {
         "name": "server",
@@ -208,23 +195,15 @@ def _container(spec: ServerSpec) -> dict[str, Any]:
             {"name": "MODELWAY_MODEL", "value": spec.model},
             {"name": "MODELWAY_VERSION", "value": spec.version},
         ],
-        "startupProbe": probe("/readyz", 1, 120),
-        "readinessProbe": probe("/readyz", 2, 2),
-        "livenessProbe": probe("/healthz", 10, 2),
+        "startupProbe": http_probe("/readyz", "admin", 1, 120),
+        "readinessProbe": http_probe("/readyz", "admin", 2, 2),
+        "livenessProbe": http_probe("/healthz", "admin", 10, 2),
         "lifecycle": {"preStop": {"sleep": {"seconds": spec.drain_seconds}}},
         "resources": {
             "requests": {"cpu": size.cpu_request, "memory": size.memory_request},
             "limits": {"cpu": size.cpu_limit, "memory": size.memory_limit},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": container_security(USER_ID),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
     }
 
