@@ -22,7 +22,7 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
                     f"{where}.pathPrefix", "takes every model's paths", "'/'", "'/' only together with host", "set host"
                 )
             )
-    problems += _routes(settings)
+    problems += _routes(settings) + _platform_images(settings)
     return problems + _cluster(settings, stack)
 
 
@@ -107,6 +107,26 @@ def _version(settings: Settings, where: str, model: ModelSettings, version: Vers
             )
         )
     return problems
+
+
+def _platform_images(settings: Settings) -> list[Problem]:
+    """Production names the platform's own images by digest too; the proxy's default is one already."""
+    images = {"gateway": settings.images.gateway, "proxy": settings.images.proxy}
+    if settings.monitoring.enabled:
+        images["prometheus"] = settings.images.prometheus
+    if settings.environment is not Environment.PRODUCTION:
+        return []
+    return [
+        Problem(
+            f"modelway:images.{role}",
+            "no digest in a production stack",
+            repr(image),
+            "REPOSITORY@sha256:<64 hex digits>",
+            f"set images.{role}",
+        )
+        for role, image in images.items()
+        if not (image and DIGEST.fullmatch(image)) and not (role == "proxy" and image is None)
+    ]
 
 
 def _routes(settings: Settings) -> list[Problem]:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
-DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 RESERVED_VERSIONS = ("docs", "feedback", "models", "predict")
 
 
@@ -31,8 +31,8 @@ class Provider(StrEnum):
 def _dns_label(value: str) -> str:
     if not DNS_LABEL.fullmatch(value):
         raise ValueError(
-            "no DNS label|lower-case letters, digits and '-', at most 63 characters, starting and ending with a "
-            "letter or digit|rename it"
+            "no DNS label|lower-case letters, digits and '-', a letter first, no '-' last, at most 63 characters|"
+            "rename it"
         )
     return value
 

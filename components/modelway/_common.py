@@ -11,8 +11,8 @@ import pulumi_kubernetes as k8s
 PACKAGE = "modelway"
 """Package part of every type token; must equal the component host's name."""
 
-DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-"""RFC 1123 label, the form of most Kubernetes names; at most 63 characters."""
+DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+"""RFC 1035 label, the form of a Service's name; at most 63 characters."""
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain data; leaves may be Pulumi outputs."""
@@ -38,7 +38,7 @@ def require_dns_label(argument: str, value: str) -> None:
     if not is_dns_label(value):
         raise ValueError(
             f"{argument}: not a DNS label: got {value!r}, allowed lower-case letters, digits and '-', "
-            "at most 63 characters; rename it."
+            "a letter first, no '-' last, at most 63 characters; rename it."
         )
 
 

@@ -86,8 +86,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         config(models=versions({"name": "V_1"})),
-        "modelway:models[0].versions[0].name: no DNS label: got 'V_1', allowed lower-case letters, digits and '-', at "
-        "most 63 characters, starting and ending with a letter or digit; rename it.",
+        "modelway:models[0].versions[0].name: no DNS label: got 'V_1', allowed lower-case letters, digits and '-', a "
+        "letter first, no '-' last, at most 63 characters; rename it.",
     ),
     (
         config(models=versions({"name": "v1", "weight": "100"})),
@@ -154,11 +154,14 @@ def test_a_production_stack_must_spell_the_digest() -> None:
         environment="production",
         cluster={"provider": "existing", "kubeconfig": "k"},
         gateway={"address": "models.example"},
+        images={"gateway": DIGEST, "prometheus": "prom/prometheus:v3"},
         models=[{"name": "iris", "versions": [{"name": "v1", "image": "iris:v1"}]}],
     )
     assert sentences(raw, "prod") == [
         "modelway:models iris.v1.image: no digest in a production stack: got 'iris:v1', allowed REPOSITORY@sha256:"
-        "<64 hex digits>; write the digest that `package` printed."
+        "<64 hex digits>; write the digest that `package` printed.",
+        "modelway:images.prometheus: no digest in a production stack: got 'prom/prometheus:v3', allowed REPOSITORY@"
+        "sha256:<64 hex digits>; set images.prometheus.",
     ]
 
 
