@@ -1,0 +1,85 @@
+"""A copy of the checkout as users have it, with a state folder, for the literal `pulumi` command line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.ground import NODE_IMAGES
+from tools.paths import PROJECT
+
+DIGEST = "sha256:" + "b" * 64
+LINKED = ("infra", "components", "tools", "pipeline")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Copies of what the engine may write, links to the rest."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def config(self, stack: str, **config: Any) -> None:
+        """Write a stack file with these keys of `modelway:`."""
+        document = {"config": {f"modelway:{key}": value for key, value in config.items()}}
+        (self.folder / f"stacks/Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """One command of the engine, however it ends."""
+        command = ["pulumi", *arguments, "--non-interactive"]
+        return subprocess.run(
+            command, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True, check=False
+        )
+
+    def pulumi(self, *arguments: str) -> str:
+        """Standard output of one command, which must end well."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """What one command says, which must not end well."""
+        done = self.run(*arguments)
+        assert done.returncode, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """The state, resource by resource."""
+        exported = json.loads(self.pulumi("stack", "export", "-s", stack))
+        return list(exported["deployment"].get("resources") or ())
+
+
+def checkout(folder: Path, environment: Mapping[str, str], kubeconfig: str) -> Checkout:
+    """A checkout below `folder`, and the state folder and lock file of a machine whose node was made."""
+    for name in ("project/stacks", "state/node", "backend"):
+        (folder / name).mkdir(parents=True)
+    project, state = folder / "project", folder / "state"
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(PROJECT / name, project)
+    for file in (PROJECT / "stacks").glob("Pulumi.*.yaml"):
+        shutil.copy(file, project / "stacks")
+    for name in LINKED:
+        (project / name).symlink_to(PROJECT / name)
+    (project / ".venv").symlink_to(sys.prefix)
+    (state / "node/kubeconfig").touch(mode=0o600)
+    (state / "node/kubeconfig").write_text(kubeconfig)
+    images = {name: f"127.0.0.1:5000/{name.split(':')[0]}@{DIGEST}" for name in NODE_IMAGES.values()}
+    (state / "node/images.json").write_text(json.dumps(images))
+    lock = {f"breast-cancer:{version}": f"127.0.0.1:5000/breast-cancer@{DIGEST}" for version in ("v1", "v2")}
+    (folder / "lock.json").write_text(json.dumps(lock))
+    return Checkout(
+        project,
+        {
+            **environment,
+            "MODELWAY_STATE_DIR": str(state),
+            "MODELWAY_CACHE_DIR": str(folder / "cache"),
+            "MODELWAY_IMAGES_LOCK": str(folder / "lock.json"),
+            "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
+        },
+    )
