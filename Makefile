@@ -11,7 +11,7 @@ MODEL ?= breast-cancer
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test-engine test test-cluster test-all test-long clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test-engine test test-cluster test-all test-long bench-components clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ test-all: test test-cluster ## Everything, short counts
 
 test-long: export MODELWAY_TEST_COUNTS = full
 test-long: test test-cluster ## Everything, full counts
+
+bench-components: $(READY) ## Measure import and rendering of the components
+	$(BIN)/python -m tests.bench.components
 
 clean: ## Delete build outputs and caches of the checkout; keeps .venv, and cache and state of the user
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache

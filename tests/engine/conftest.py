@@ -21,6 +21,8 @@ LAUNCHERS = {
     "pulumi-language-python": "tools.plugins.language_python",
 }
 PASSPHRASE = "only for tests"
+OFFICIAL = os.environ.get("MODELWAY_TEST_PLUGIN", "")
+"""Path of the official `pulumi-resource-kubernetes`, to run the tests of the stand-in with it; empty for the stand-in."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,6 +55,9 @@ def tool_root(binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
         launcher = root / "bin" / name
         launcher.write_text(f'#!/bin/sh\nPYTHONPATH={PROJECT} exec {sys.executable} -m {module} "$@"\n')
         launcher.chmod(0o755)
+    if OFFICIAL:
+        (root / "bin/pulumi-resource-kubernetes").unlink()
+        (root / "bin/pulumi-resource-kubernetes").symlink_to(Path(OFFICIAL).resolve(strict=True))
     return root
 
 
