@@ -13,11 +13,11 @@ from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
 
 from infra.config_schema import Provider, Settings
+from infra.names import MODELS_NAMESPACE
 from tools.node.layout import NODE_ADDRESS
 from tools.paths import cache_dir, state_dir
 from tools.problem import Problem, ProblemError
 
-MODELS_NAMESPACE = "modelway-models"
 PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v3.13.1"
 NODE_IMAGES = {
     "gateway": "envoyproxy/gateway:v1.9.1",

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from infra.config_schema import ModelSettings
+from infra.names import MODELS_NAMESPACE
 from pipeline.provenance import REFERENCE, build_folder
 from tools.problem import Problem, ProblemError
 from tools.progress import Progress
@@ -68,7 +69,7 @@ def reference_row(model: ModelSettings, kubectl: Sequence[str] = ()) -> Row | No
 
 def _described_row(model: ModelSettings, kubectl: Sequence[str]) -> Row | None:
     service = f"{model.name}-{model.versions[0].name}:http"
-    path = f"/api/v1/namespaces/modelway-models/services/{service}/proxy/openapi.json"
+    path = f"/api/v1/namespaces/{MODELS_NAMESPACE}/services/{service}/proxy/openapi.json"
     asked = subprocess.run([*kubectl, "--request-timeout=10s", "get", "--raw", path], capture_output=True, check=False)
     return next(_examples(json.loads(asked.stdout)), None) if asked.returncode == 0 else None
 

@@ -9,7 +9,8 @@ from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
 from infra.config_schema import ModelSettings, Settings
-from infra.ground import MODELS_NAMESPACE, Ground, ground_of
+from infra.ground import Ground, ground_of
+from infra.names import MODELS_NAMESPACE
 from infra.settings import load, read_lock, resolve_image
 from tools.problem import Problem, ProblemError
 

@@ -12,9 +12,8 @@ from infra import machine
 from infra.config_schema import Settings
 from infra.deploy import Job, toolset
 from infra.engine.session import stack_outputs
+from infra.names import MODELS_NAMESPACE
 
-MODELS_NAMESPACE = "modelway-models"
-"""As in `infra.ground`, whose import costs seconds."""
 READ_SECONDS = 10
 
 
