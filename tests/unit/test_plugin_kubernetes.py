@@ -93,9 +93,6 @@ def test_every_served_type_has_the_path_of_the_api_server() -> None:
         "kubernetes:gateway.envoyproxy.io/v1alpha1:BackendTrafficPolicy": (
             "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/ns/backendtrafficpolicies/x"
         ),
-        "kubernetes:gateway.envoyproxy.io/v1alpha1:ClientTrafficPolicy": (
-            "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/ns/clienttrafficpolicies/x"
-        ),
     }
 
 

@@ -11,6 +11,7 @@ import yaml
 from modelway._common import CLASSES, CUSTOM_KINDS
 
 from infra import program
+from tools.plugins.kubernetes.kinds import RELEASE, TYPES
 
 PROJECT = Path(__file__).resolve().parents[2]
 Deploy = Callable[[Callable[[], object]], Any]
@@ -68,17 +69,18 @@ def test_the_node_stack_serves_both_versions_behind_one_gateway(deploy: Deploy) 
 
 
 @pytest.mark.usefixtures("node")
-def test_every_kind_in_the_tables_is_one_that_the_program_registers_or_may(deploy: Deploy) -> None:
-    registered = {
-        resource.typ.removeprefix("kubernetes:")
-        for resource in deploy(run()).resources
-        if resource.typ.startswith("kubernetes:") and not resource.typ.startswith("kubernetes:helm.sh")
-    }
-    known = {
-        f"{version}:{kind}" if "/" in version else f"core/{version}:{kind}"
-        for version, kind in (*CLASSES, *CUSTOM_KINDS)
-    }
-    assert registered <= known
+def test_the_stand_in_plugin_serves_exactly_the_types_that_are_registered(deploy: Deploy) -> None:
+    digest = "registry.example/iris@sha256:" + "a" * 64
+    scaled = {"minReplicas": 2, "maxReplicas": 3}
+    deployed = deploy(
+        run(
+            registry={"url": "registry.example", "username": "me", "password": "planted"},
+            models=[{"name": "iris", "versions": [{"name": "v1", "image": digest, "autoscaling": scaled}]}],
+        )
+    )
+    registered = {resource.typ for resource in deployed.resources if resource.typ.startswith("kubernetes:")}
+    assert registered == {*TYPES, RELEASE}
+    assert len(TYPES) == len({*CLASSES, *CUSTOM_KINDS})
 
 
 @pytest.mark.usefixtures("node")

@@ -14,7 +14,7 @@ _SERVED = {
     "apiextensions.k8s.io/v1": "CustomResourceDefinition",
     "admissionregistration.k8s.io/v1": "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding",
     "gateway.networking.k8s.io/v1": "GatewayClass Gateway HTTPRoute",
-    "gateway.envoyproxy.io/v1alpha1": "EnvoyProxy BackendTrafficPolicy ClientTrafficPolicy",
+    "gateway.envoyproxy.io/v1alpha1": "EnvoyProxy BackendTrafficPolicy",
 }
 _CLUSTER_WIDE = re.compile("Namespace|Cluster.*|CustomResource.*|Validating.*|GatewayClass")
 _REPLACES = {
