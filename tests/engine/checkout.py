@@ -30,24 +30,30 @@ class Checkout:
         document = {"config": {f"modelway:{key}": value for key, value in config.items()}}
         (self.folder / f"stacks/Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """One command of the engine, however it ends."""
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """One command of the engine."""
         command = ["pulumi", *arguments, "--non-interactive"]
-        return subprocess.run(
-            command, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True, check=False
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=dict(self.environment), stdout=pipe, stderr=pipe, text=True
         )
+
+    def _run(self, *arguments: str) -> tuple[int, str, str]:
+        with self.start(*arguments) as process:
+            said, complaint = process.communicate()
+        return process.returncode, said, complaint
 
     def pulumi(self, *arguments: str) -> str:
         """Standard output of one command, which must end well."""
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        status, said, complaint = self._run(*arguments)
+        assert status == 0, said + complaint
+        return said
 
     def refused(self, *arguments: str) -> str:
         """What one command says, which must not end well."""
-        done = self.run(*arguments)
-        assert done.returncode, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        status, said, complaint = self._run(*arguments)
+        assert status, said + complaint
+        return said + complaint
 
     def resources(self, stack: str) -> list[dict[str, Any]]:
         """The state, resource by resource."""

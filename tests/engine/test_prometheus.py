@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from modelway.monitoring.config import ScrapeSpec, prometheus_config, recording_rules
+
 from tools.progress import Progress
 from tools.toolchain import ensure
 

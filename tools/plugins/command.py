@@ -39,7 +39,8 @@ class Command(Target):
 
     def check(self, request: Any, inputs: struct_pb2.Struct) -> None:
         """Refuse what is not served, and a secret that would be seen in process arguments."""
-        if strange := {*inputs.fields} - INPUTS:
+        quiet = {"logging"} if decode(inputs).get("logging") == "none" else set()
+        if strange := {*inputs.fields} - INPUTS - quiet:
             raise Refusal(f"{TOKEN}: {', '.join(sorted(strange))} not served, allowed {sorted(INPUTS)}.")
         for name in SCRIPTS & {*inputs.fields}:
             if secret(decode(inputs.fields[name])):
@@ -69,8 +70,9 @@ class Command(Target):
         self.plugin.run(request, state, state.get("delete"), state)
 
     def _outputs(self, request: Any, inputs: Any, script: str | None, olds: Any) -> Any:
-        out, err = self.plugin.run(request, reveal(inputs), script, olds, quiet=secret(inputs))
         hidden = secret(inputs)
+        quiet = hidden or inputs.get("logging") == "none"
+        out, err = self.plugin.run(request, reveal(inputs), script, olds, quiet=quiet)
         return inputs | {"stdout": Secret(out) if hidden else out, "stderr": Secret(err) if hidden else err}
 
 

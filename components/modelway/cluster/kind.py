@@ -75,6 +75,8 @@ class KindCluster(pulumi.ComponentResource):
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier=cluster_name,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A cluster made anew has the same name and nothing in it. Said here and not by another identifier, because
+            # the engine (3.259) ends a provider that replaces itself before what it holds is deleted through it.
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["kubeconfig"]),
         )
         self.register_outputs({"name": self.name, "kubeconfig": self.kubeconfig, "endpoint": self.endpoint})

@@ -93,7 +93,7 @@ class Kubernetes(wire.Plugin):
 
     def Cancel(self, request: Any, context: Any) -> Any:
         """Let waiters fail now; what they wait for is recorded as unfinished."""
-        self.cluster.close()
+        getattr(self, "cluster", Cluster(None, None, None)).close()  # a preview of a new cluster configures nothing
         return empty_pb2.Empty()
 
 
