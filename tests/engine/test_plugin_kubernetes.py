@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 import pytest
+import yaml
 
 from tests.engine.apiserver import Api, free_port
 from tests.engine.conftest import Stack
@@ -327,10 +328,17 @@ def test_rendered_manifests_are_written_instead_of_applied(stack: Stack, tmp_pat
     def program() -> None:
         opts = pulumi.ResourceOptions(provider=k8s.Provider("files", render_yaml_to_directory=str(tmp_path / "out")))
         config_map(opts, "models", name="map")
+        deployment(opts, "models")
+        k8s.core.v1.Namespace("models", metadata={"name": "models"}, opts=opts)
 
-    assert stack.up(program) == {"create": 3}
-    (file,) = (tmp_path / "out").rglob("*.yaml")
-    assert file.relative_to(tmp_path / "out").as_posix() == "1-manifest/v1-configmap-models-map.yaml"
-    assert "key: '1'" in file.read_text()
-    assert stack.destroy(program) == {"delete": 3}
+    assert stack.up(program) == {"create": 5}
+    out = tmp_path / "out/1-manifest"
+    assert {file.name for file in (tmp_path / "out").rglob("*.yaml")} == {
+        "apps_v1-deployment-models-model.yaml",
+        "v1-configmap-models-map.yaml",
+        "v1-namespace-default-models.yaml",
+    }
+    assert {file.stat().st_mode & 0o777 for file in out.iterdir()} == {0o600}
+    assert yaml.safe_load((out / "v1-configmap-models-map.yaml").read_text())["data"] == {"key": "1"}
+    assert stack.destroy(program) == {"delete": 5}
     assert not list((tmp_path / "out").rglob("*.yaml"))

@@ -81,6 +81,11 @@ def test_a_release_is_installed_upgraded_and_uninstalled(stack: Stack, api: Api,
     }
     assert stack.outputs()["names"] == {"ConfigMap/v1": ["settings"], "Deployment.apps/apps/v1": ["painter"]}
     assert TOKEN not in stack.stored() + "".join(stack.said)
+    # The state reads as the official plugin's: it compares with every input, and faults on inputs that are no secret.
+    state = stack.state("painter")
+    assert {"atomic", "description", "lint", "waitForJobs", "values"} <= {*state["inputs"], *state["outputs"]}
+    assert "compat" not in state["inputs"]
+    assert "plaintext" in state["outputs"]["__inputs"]
     assert stack.preview(program) == {"same": 3}
     assert stack.refresh(program) == {"same": 3}
     assert stack.up(release(api, chart, space, "blue", create_namespace=True)) == {"same": 2, "update": 1}

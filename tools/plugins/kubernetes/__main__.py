@@ -16,11 +16,9 @@ from tools.plugins.kubernetes.objects import Objects
 from tools.plugins.kubernetes.release import Releases
 from tools.plugins.wire import UNKNOWN, Refusal, answers, decode, encode, reveal
 
-OPTIONS = {
-    "clusterIdentifier", "context", "deleteUnreachable", "enableConfigMapMutable", "enablePatchForce",
-    "enableSecretMutable", "enableServerSideApply", "kubeconfig", "namespace", "renderYamlToDirectory",
-    "skipUpdateUnreachable", "suppressDeprecationWarnings", "suppressHelmHookWarnings", "upsertExistingObjects",
-}  # fmt: skip  # provider inputs served
+OPTIONS = """clusterIdentifier context deleteUnreachable enableConfigMapMutable enablePatchForce enableSecretMutable
+enableServerSideApply kubeconfig namespace renderYamlToDirectory skipUpdateUnreachable suppressDeprecationWarnings
+suppressHelmHookWarnings upsertExistingObjects"""
 _ENGINE = {"version", "pluginDownloadURL", "__internal"}
 _GONE = "if it was deleted, run again with PULUMI_K8S_DELETE_UNREACHABLE=true, which drops what it held from the state."
 
@@ -29,8 +27,6 @@ class Kubernetes(wire.Plugin):
     """Serves the types of `TYPES`, and `RELEASE`."""
 
     version = "4.34.2"  # the Python package's own: the engine asks for exactly that plugin
-    settings: dict[str, str]
-    cluster: Cluster
 
     def on(self, name: str, variable: str) -> bool:
         """Whether a provider option is on; without it its environment variable decides."""
@@ -39,9 +35,9 @@ class Kubernetes(wire.Plugin):
     @answers
     def CheckConfig(self, request: Any, context: Any) -> Any:
         """Refuse what is not served; a kubeconfig is always a secret."""
-        inputs = decode(request.news)
-        strange = {*inputs} - OPTIONS - _ENGINE
-        wrong = dict.fromkeys(strange, f"not served by the stand-in plugin, allowed {sorted(OPTIONS)}")
+        inputs, served = decode(request.news), OPTIONS.split()
+        strange = {*inputs}.difference(served, _ENGINE)
+        wrong = dict.fromkeys(strange, f"not served by the stand-in plugin, allowed {served}")
         if reveal(inputs.get("enableServerSideApply")) in ("false", False):
             wrong["enableServerSideApply"] = "got false, allowed true"
         for name in ("kubeconfig", "context") if inputs.get("renderYamlToDirectory") else ():

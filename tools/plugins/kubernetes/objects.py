@@ -177,12 +177,14 @@ class Objects(wire.Target):
             self.log(urn, "the rendered YAML holds a secret in plain text", warning=True)
         file = self._file(reveal(inputs))
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it may hold a Secret
         file.write_text(yaml.safe_dump(rename(reveal(inputs), "x_kubernetes_", ("_", "-")), sort_keys=False))
         return self._outputs(reveal(inputs), inputs, MANAGER)
 
     def _file(self, obj: Any) -> Path:
         place = "0-crd" if self.kind.name == "CustomResourceDefinition" else "1-manifest"
-        stem = "-".join((self.kind.api_version, self.kind.name.lower(), self.identity(obj))).replace("/", "-")
+        version, namespace = self.kind.api_version.replace("/", "_"), obj["metadata"].get("namespace") or "default"
+        stem = "-".join((version, self.kind.name.lower(), namespace, obj["metadata"]["name"])).replace(":", "_")
         return Path(str(self.folder), place, f"{stem}.yaml")
 
     def read(self, request: Any, old: Any) -> Any:

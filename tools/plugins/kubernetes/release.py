@@ -14,11 +14,14 @@ from tools.plugins.kubernetes.kinds import TYPES
 from tools.plugins.kubernetes.waits import deployment_lacks
 from tools.plugins.wire import Refusal, Secret, encode, reveal
 
-DEFAULT_SECONDS = 300
-INPUTS = {
-    "atomic", "chart", "cleanupOnFail", "compat", "createNamespace", "name", "namespace", "repositoryOpts",
-    "skipAwait", "skipCrds", "timeout", "values", "version",
-}  # fmt: skip  # inputs served
+_SERVED = "atomic chart cleanupOnFail compat createNamespace name namespace repositoryOpts skipAwait skipCrds timeout"
+INPUTS = {*_SERVED.split(), "values", "version"}
+_FLAGS = """allowNullValues atomic cleanupOnFail createNamespace dependencyUpdate devel disableCRDHooks disableWebhooks
+disableOpenapiValidation forceUpdate lint recreatePods renderSubchartNotes replace resetValues reuseValues skipAwait
+skipCrds verify waitForJobs"""
+# The official plugin writes inputs that are not set into state too; the same here lets state move either way.
+_DEFAULTS: dict[str, Any] = dict.fromkeys(_FLAGS.split(), False)
+_DEFAULTS |= {"description": "", "keyring": "", "postrender": "", "timeout": 300, "values": {}}
 
 
 class Releases(wire.Target):
@@ -42,7 +45,8 @@ class Releases(wire.Target):
         if strange:
             raise Refusal(f"helm.sh/v3:Release: {', '.join(sorted(strange))} not served, allowed {sorted(INPUTS)}.")
         wire.assign_name(request, inputs, request.olds.fields["name"].string_value)
-        defaults = {"namespace": self.cluster.namespace, "timeout": DEFAULT_SECONDS}
+        inputs.fields.pop("compat", None)
+        defaults = _DEFAULTS | {"namespace": self.cluster.namespace}
         inputs.update({key: value for key, value in defaults.items() if key not in inputs.fields})
 
     def identity(self, inputs: Any) -> str:
@@ -71,14 +75,12 @@ class Releases(wire.Target):
             "--create-namespace": plain.get("createNamespace"), f"--repo={repository}": repository,
             "--skip-crds": plain.get("skipCrds"), f"--version={plain.get('version')}": plain.get("version"),
             "--wait": not plain.get("skipAwait"), "--reset-values": True, "--values=-": True,
+            f"--timeout={request.timeout or plain['timeout']:.0f}s": True,
         }  # fmt: skip
         chosen = [flag for flag, wanted in flags.items() if wanted]
-        chosen += [f"--timeout={request.timeout or plain['timeout']:.0f}s"]
         self.log(request.urn, "waiting for helm upgrade --install")
         try:
-            self._helm(
-                "upgrade --install", identity, plain["chart"], *chosen, stdin=json.dumps(plain.get("values") or {})
-            )
+            self._helm("upgrade --install", identity, plain["chart"], *chosen, stdin=json.dumps(plain["values"]))
         except Refusal as problem:
             if not (live := self._live(identity)):
                 raise
@@ -102,15 +104,15 @@ class Releases(wire.Target):
             where = (item["metadata"].get("namespace"), item["metadata"]["name"])
             names.setdefault(key, []).append("/".join(filter(None, where)))
         kept = ("name", "namespace", "revision", "version", "appVersion", "chart")
-        status = {"status": live["info"]["status"]} | {key: about[key] for key in kept}
-        return inputs | {"status": status, "resourceNames": names, "__inputs": inputs}
+        info = {"status": live["info"]["status"]} | {key: about[key] for key in kept}
+        return inputs | {"status": info, "version": info["version"], "resourceNames": names, "__inputs": Secret(inputs)}
 
     def read(self, request: Any, inputs: Any) -> Any:
         """The live release: its values and chart version become the inputs, so that drift becomes visible."""
         if (live := self._live(request.id)) is None:
             return pb.ReadResponse()
         status, config = self._outputs(live, {})["status"], live.get("config") or {}
-        inputs = inputs or {key: status[key] for key in ("name", "namespace", "chart")} | {"timeout": DEFAULT_SECONDS}
+        inputs = inputs or _DEFAULTS | {key: status[key] for key in ("name", "namespace", "chart")}
         if config != (reveal(inputs.get("values")) or {}):
             inputs["values"] = Secret(config) if wire.secret(inputs.get("values")) else config
         inputs |= {"version": status["version"]} if inputs.get("version") else {}
@@ -122,5 +124,5 @@ class Releases(wire.Target):
 
     def delete(self, request: Any, state: Any) -> None:
         """Uninstall and wait until the release's objects are gone."""
-        seconds = request.timeout or state.get("timeout") or DEFAULT_SECONDS
+        seconds = request.timeout or state["timeout"] or _DEFAULTS["timeout"]
         self._helm("uninstall", request.id, "--wait", "--ignore-not-found", f"--timeout={seconds:.0f}s")
