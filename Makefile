@@ -63,10 +63,10 @@ lint: $(READY) ## Lint, format and types
 	$(BIN)/mypy components/modelway infra tools pipeline images/model-server/modelway_server
 
 test-fast: lint ## Lint, types and unit tests: under a minute
-	$(BIN)/pytest tests/unit images/model-server/tests
+	$(BIN)/pytest -n auto tests/unit images/model-server/tests
 
 test-engine: $(READY)
-	$(BIN)/pytest tests/engine
+	$(BIN)/pytest -n auto --dist worksteal tests/engine
 
 test: test-fast test-engine ## All that needs no cluster
 
