@@ -9,12 +9,13 @@ import pulumi
 from modelway import ExistingCluster, ExistingRegistry, KindCluster, LocalRegistry, RestrictedNamespace
 from modelway.cluster.existing import ExistingClusterArgs
 from modelway.gateway.gateway import GatewayArgs
+from modelway.gateway.objects import CHART_VERSION
 from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
 
 from infra.config_schema import Provider, Settings
 from infra.names import MODELS_NAMESPACE
-from tools.node.layout import NODE_ADDRESS
+from tools.node.layout import NODE_ADDRESS, Ports
 from tools.paths import cache_dir, state_dir
 from tools.problem import Problem, ProblemError
 
@@ -31,6 +32,7 @@ class Ground:
     """A cluster to run on, with the images, the chart and the address that hold there."""
 
     settings: Settings
+    ports: Ports
     kubeconfig: Path | None
     """Kubeconfig of a cluster that exists before the stack; none where the stack makes its cluster."""
     identifier: str
@@ -43,7 +45,7 @@ class Ground:
     def cluster(self) -> ExistingCluster | KindCluster:
         """The cluster of the stack."""
         if self.kubeconfig is None:
-            return KindCluster("cluster", {"name": self.identifier, "gateway_port": _port("GATEWAY", 8080)})
+            return KindCluster("cluster", {"name": self.identifier, "gateway_port": self.ports.gateway})
         args: ExistingClusterArgs = {
             "kubeconfig": self.kubeconfig.read_text(encoding="utf-8"),
             "cluster_identifier": self.identifier,
@@ -89,10 +91,9 @@ class Ground:
     ) -> ExistingRegistry | LocalRegistry:
         """The registry of the models' images."""
         if isinstance(cluster, KindCluster):
-            port = _port("REGISTRY", 5000)
-            return LocalRegistry("registry", {"cluster": cluster.name, "port": port})
+            return LocalRegistry("registry", {"cluster": cluster.name, "port": self.ports.registry})
         settings = self.settings.registry
-        args: ExistingRegistryArgs = {"url": settings.url or f"127.0.0.1:{_port('REGISTRY', 5000)}"}
+        args: ExistingRegistryArgs = {"url": settings.url or f"127.0.0.1:{self.ports.registry}"}
         if settings.username and settings.password:
             args["namespace"] = MODELS_NAMESPACE
             args["username"] = settings.username
@@ -108,24 +109,21 @@ class Ground:
 
 def ground_of(settings: Settings) -> Ground:
     """The ground that `modelway:cluster` names; raises `ProblemError` when it is not there."""
+    ports = Ports.load(os.environ)
     if settings.cluster.provider is Provider.NODE:
-        return _node(settings)
+        return _node(settings, ports)
     if settings.cluster.provider is Provider.EXISTING:
-        return _existing(settings)
+        return _existing(settings, ports)
     return Ground(
         settings=settings,
+        ports=ports,
         kubeconfig=None,
         identifier=settings.cluster.identifier or "modelway",
-        address=settings.gateway.address or f"127.0.0.1:{_port('GATEWAY', 8080)}",
+        address=settings.gateway.address or f"127.0.0.1:{ports.gateway}",
     )
 
 
-def _port(name: str, default: int) -> int:
-    """A port of this machine; `modelway doctor` names these variables where one is in use."""
-    return int(os.environ.get(f"MODELWAY_{name}_PORT", default))
-
-
-def _node(settings: Settings) -> Ground:
+def _node(settings: Settings, ports: Ports) -> Ground:
     folder = state_dir() / "node"
     kubeconfig, images = folder / "kubeconfig", folder / "images.json"
     missing = [path for path in (kubeconfig, images) if not path.exists()]
@@ -144,16 +142,17 @@ def _node(settings: Settings) -> Ground:
     built: dict[str, str] = json.loads(images.read_text(encoding="utf-8"))
     return Ground(
         settings=settings,
+        ports=ports,
         kubeconfig=kubeconfig,
         identifier="modelway-node",
-        address=settings.gateway.address or f"127.0.0.1:{_port('GATEWAY', 8080)}",
+        address=settings.gateway.address or f"127.0.0.1:{ports.gateway}",
         images={role: built[name] for role, name in NODE_IMAGES.items() if name in built},
-        chart=str(cache_dir() / "charts" / "gateway-helm-v1.9.1.tgz"),
+        chart=str(cache_dir() / "charts" / f"gateway-helm-{CHART_VERSION}.tgz"),
         cluster_cidrs=[f"{NODE_ADDRESS}/32"],
     )
 
 
-def _existing(settings: Settings) -> Ground:
+def _existing(settings: Settings, ports: Ports) -> Ground:
     path = Path(settings.cluster.kubeconfig or "").expanduser()
     if not path.is_file():
         raise ProblemError(
@@ -169,6 +168,7 @@ def _existing(settings: Settings) -> Ground:
         )
     return Ground(
         settings=settings,
+        ports=ports,
         kubeconfig=path,
         identifier=settings.cluster.identifier or "existing",
         address=settings.gateway.address or "",

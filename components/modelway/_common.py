@@ -1,6 +1,5 @@
 """Helpers shared by the components: tokens, numbers, labels and the registration of plain objects."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +9,9 @@ import pulumi_kubernetes as k8s
 
 PACKAGE = "modelway"
 """Package part of every type token; must equal the component host's name."""
+
+NODE_PORT = 30080
+"""Port of every node that reaches the gateway, unless the gateway is told another."""
 
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 """RFC 1035 label, the form of a Service's name; at most 63 characters."""
@@ -52,12 +54,6 @@ def labels(name: str, component: str, version: str | None = None) -> dict[str, s
     if version is not None:
         result["app.kubernetes.io/version"] = version
     return result
-
-
-def wait_annotations(*conditions: str) -> dict[str, str]:
-    """Annotation that makes the Kubernetes provider wait, such as `condition=Programmed`."""
-    value = conditions[0] if len(conditions) == 1 else json.dumps(list(conditions))
-    return {"pulumi.com/waitFor": value}
 
 
 CLASSES: Mapping[tuple[str, str], Any] = {

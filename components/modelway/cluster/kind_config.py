@@ -2,7 +2,8 @@
 
 from typing import Any
 
-NODE_PORT = 30080
+from modelway._common import NODE_PORT
+
 REGISTRY_DIRECTORY = "/etc/containerd/certs.d"
 MIRRORS = f"""[plugins."io.containerd.grpc.v1.cri".registry]
   config_path = "{REGISTRY_DIRECTORY}"

@@ -6,12 +6,11 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as k8s
 
-from modelway._common import as_int, register, require_dns_label, type_token
+from modelway._common import NODE_PORT, as_int, register, require_dns_label, type_token
 from modelway.gateway.objects import (
     ANYWHERE,
     CHART,
     CHART_VERSION,
-    NODE_PORT,
     GatewaySpec,
     chart_values,
     crd_manifests,

@@ -6,13 +6,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from modelway._common import Manifest, labels
+from modelway._common import NODE_PORT, Manifest, labels
 from modelway._hardening import container_security, pod_security
 from modelway.namespace import ROUTES_LABEL
 
 CHART = "oci://docker.io/envoyproxy/gateway-helm"
 CHART_VERSION = "v1.9.1"
-NODE_PORT = 30080
 LISTENER_PORT = 80
 PROXY_PORT = 10080
 """Envoy Gateway moves privileged listener ports by 10000, so that the proxy runs without root."""
