@@ -11,7 +11,7 @@ MODEL ?= breast-cancer
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test-engine test test-cluster test-all test-long bench-components clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test test-cluster test-all test-long bench-components clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,10 +65,8 @@ lint: $(READY) ## Lint, format and types
 test-fast: lint ## Lint, types and unit tests: under a minute
 	$(BIN)/pytest -n auto tests/unit images/model-server/tests
 
-test-engine: $(READY)
-	$(BIN)/pytest -n auto --dist worksteal tests/engine
-
-test: test-fast test-engine ## All that needs no cluster
+test: lint ## All that needs no cluster
+	$(BIN)/pytest -n auto --dist worksteal tests/unit images/model-server/tests tests/engine
 
 test-cluster: $(READY) ## Cluster tests on the one-node Kubernetes, short counts
 	$(BIN)/pytest tests/cluster

@@ -1,6 +1,5 @@
 """One stack opened for work: `up`, `preview`, `destroy` with live progress, and what a killed run left healed."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +12,8 @@ import pulumi
 from pulumi.automation import (
     CommandError,
     Deployment,
-    LocalWorkspace,
     OnEvent,
     OutputMap,
-    Stack,
     StackNotFoundError,
 )
 from rich.console import Console
@@ -29,6 +26,7 @@ from infra.engine.events import Change, Recorder, title
 from infra.engine.failures import CancelledError, failure
 from infra.engine.home import quiet_home
 from infra.engine.pending import adopted, describe, forgotten, pending_creates
+from infra.engine.stack import LeanStack, StateWorkspace
 from infra.engine.workspace import ENCRYPTION_KEYS, StackFiles, prepare
 from tools.problem import ProblemError
 
@@ -63,8 +61,9 @@ class Outcome:
 class Engine:
     """The engine on one stack. Made by `opened`."""
 
-    def __init__(self, stack: Stack, command: EngineCommand, console: Console) -> None:
+    def __init__(self, stack: LeanStack, state: Mapping[str, Any], command: EngineCommand, console: Console) -> None:
         self._stack = stack
+        self._state = state
         self._command = command
         self._console = console
 
@@ -106,12 +105,12 @@ class Engine:
 
         `kept`: prefixes of the types that stay, with the stack itself and its components.
         """
-        version, deployment = self._export()
+        deployment = self._state.get("deployment") or {}
         before = list(deployment.get("resources") or ())
         left = forgotten(before, kept)
         if len(left) < len(before) or deployment.get("pending_operations"):
             deployment = {**deployment, "resources": left, "pending_operations": []}
-            self._stack.import_stack(Deployment(version, deployment))
+            self._import(deployment)
         return len(before) - len(left)
 
     def _run(self, name: str, operation: Callable[[OnEvent], object]) -> Outcome:
@@ -128,25 +127,22 @@ class Engine:
         return Outcome(dict(recorder.counts), time.monotonic() - started, tuple(recorder.changes))
 
     def _finish_pending(self) -> None:
-        version, deployment = self._export()
+        deployment = self._state.get("deployment") or {}
         if not deployment.get("pending_operations"):
             return
         pending = pending_creates(deployment)
         if pending.forget:
             self._say(f"A killed run was creating {describe(pending.forget, title)}: starting over with these.")
-        self._stack.import_stack(Deployment(version, adopted(deployment, pending)))
+        self._import(adopted(deployment, pending))
         if pending.adopt:
             self._say(f"A killed run was creating {describe(pending.adopt, title)}: looking for what it left.")
             urns = list(pending.adopt)
             # Reads each of them, and drops from the state those that the cluster does not have.
             self._run("up", lambda on_event: self._stack.refresh(target=urns, on_event=on_event, show_secrets=False))
 
-    def _export(self) -> tuple[int, Mapping[str, Any]]:
-        """Version and content of the state; unlike the Automation API's export it leaves secrets encrypted."""
-        workspace = self._stack.workspace
-        arguments = ["stack", "export", "--stack", self._stack.name]
-        exported = json.loads(workspace.pulumi_command.run(arguments, workspace.work_dir, workspace.env_vars).stdout)
-        return exported["version"], exported.get("deployment") or {}
+    def _import(self, deployment: Mapping[str, Any]) -> None:
+        self._stack.import_stack(Deployment(self._state["version"], deployment))
+        self._state = {**self._state, "deployment": deployment}
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -169,7 +165,7 @@ def opened(files: StackFiles, program: Program, tools: Toolset, console: Console
         command = EngineCommand(tools.executable, tools.version, record, lambda count: _on_cancel(console, count))
         workspace = _workspace(files, program, tools, used, command)
         try:
-            yield Engine(Stack.create_or_select(files.name, workspace), command, console)
+            yield Engine(LeanStack.create_or_select(files.name, workspace), workspace.exported, command, console)
         except CommandError as error:
             again = f"modelway up {files.name}"
             raise (CancelledError(again) if command.cancels else failure(error, (), files.name, again)) from error
@@ -185,7 +181,7 @@ def stack_outputs(files: StackFiles, tools: Toolset) -> Mapping[str, Any] | None
     command = EngineCommand(tools.executable, tools.version, files.work_folder / "reader.pid", lambda _count: None)
     workspace = _workspace(files, lambda: None, tools, chosen_backend(files), command)
     try:
-        return public(Stack.select(files.name, workspace).outputs())
+        return public(LeanStack.select(files.name, workspace).outputs())
     except StackNotFoundError:
         return None
     except CommandError as error:
@@ -206,14 +202,14 @@ def chosen_backend(files: StackFiles) -> Backend:
 
 def _workspace(
     files: StackFiles, program: Program, tools: Toolset, used: Backend, command: EngineCommand
-) -> LocalWorkspace:
+) -> StateWorkspace:
     def run_program() -> None:
         try:
             program()
         except ProblemError as error:
             raise pulumi.RunError(str(error)) from None  # the engine prints a RunError without a traceback
 
-    return LocalWorkspace(
+    return StateWorkspace(
         work_dir=str(files.work_folder),
         program=run_program,
         env_vars={

@@ -1,6 +1,8 @@
 """The real engine with the stand-in plugins, and a real API server without nodes, shared by the engine tests."""
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +10,9 @@ from typing import Any
 
 import pytest
 from pulumi import automation as auto
+from pulumi.automation.events import EngineEvent
 
+from infra.engine.stack import LeanStack, StateWorkspace
 from tests.engine.apiserver import Api, running
 from tools.paths import PROJECT
 from tools.progress import Progress
@@ -77,44 +81,66 @@ def environment(tool_root: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         "HELM_DATA_HOME": str(home),
         "KUBECONFIG": str(home / "none"),
         "PULUMI_HOME": str(home),
+        # Every program here ends before its garbage would matter; collecting it costs a tenth of its time.
+        "GOGC": "off",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
     }
 
 
+def _project(folder: Path) -> auto.ProjectSettings:
+    return auto.ProjectSettings("tests", "python", backend=auto.ProjectBackend(f"file://{folder / 'backend'}"))
+
+
+class _Auto(LeanStack):
+    """Its `up` does not ask the engine for outputs, which few tests read."""
+
+    def outputs(self) -> auto.OutputMap:
+        return {}
+
+
 class Stack:
     """One stack with a file backend of its own; each operation takes the program it runs."""
 
-    def __init__(self, folder: Path, command: auto.PulumiCommand, environment: dict[str, str], name: str) -> None:
+    def __init__(self, folder: Path, command: auto.PulumiCommand, environment: dict[str, str], empty: Path) -> None:
         self.folder = folder
-        backend = folder / "backend"
-        backend.mkdir()
-        project = auto.ProjectSettings(name, "python", backend=auto.ProjectBackend(f"file://{backend}"))
-        options = auto.LocalWorkspaceOptions(env_vars=environment, project_settings=project, pulumi_command=command)
-        self.auto = auto.create_stack("dev", name, lambda: None, opts=options)
+        shutil.copytree(empty, folder, dirs_exist_ok=True)
+        settings = {"env_vars": environment, "project_settings": _project(folder), "pulumi_command": command}
+        workspace = StateWorkspace(work_dir=str(folder), **settings)
+        self.auto = _Auto.select("dev", workspace)
         self.said: list[str] = []
 
-    def _run(self, verb: str, program: Callable[[], None], **options: Any) -> Any:
+    def _run(self, verb: str, program: Callable[[], None], **options: Any) -> dict[str, int]:
+        """Resources per operation."""
+        counts: dict[str, int] = {}
+        heard = options.pop("on_event", lambda _event: None)
+
+        def count(event: EngineEvent) -> None:
+            heard(event)
+            if event.summary_event:
+                changes = event.summary_event.resource_changes.items()
+                counts.update({str(getattr(key, "value", key)): number for key, number in changes})
+
         self.auto.workspace.program = program
-        return getattr(self.auto, verb)(on_output=self.said.append, **options)
+        getattr(self.auto, verb)(on_output=self.said.append, on_event=count, **options)
+        return counts
 
     def up(self, program: Callable[[], None], **options: Any) -> dict[str, int]:
         """Count of resources per operation."""
-        return dict(self._run("up", program, **options).summary.resource_changes or {})
+        return self._run("up", program, **options)
 
     def preview(self, program: Callable[[], None], **options: Any) -> dict[str, int]:
         """Count of resources per planned operation."""
-        summary = self._run("preview", program, **options).change_summary
-        return {str(getattr(key, "value", key)): count for key, count in summary.items()}
+        return self._run("preview", program, **options)
 
     def refresh(self, program: Callable[[], None]) -> dict[str, int]:
         """Count of resources per operation."""
-        return dict(self._run("refresh", program).summary.resource_changes or {})
+        return self._run("refresh", program)
 
     def destroy(self, program: Callable[[], None]) -> dict[str, int]:
         """Count of resources per operation."""
-        return dict(self._run("destroy", program).summary.resource_changes or {})
+        return self._run("destroy", program)
 
     def refused(self, verb: str, program: Callable[[], None], **options: Any) -> str:
         """What the engine says of an operation that must fail."""
@@ -122,14 +148,17 @@ class Stack:
             self._run(verb, program, **options)
         return str(caught.value)
 
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs."""
-        return {key: item.value for key, item in self.auto.outputs().items()}
+    def outputs(self, secrets: str = "--show-secrets") -> dict[str, Any]:
+        """The stack's outputs; without `secrets` those that are secrets as `HIDDEN`."""
+        command = ["stack", "output", "--json", "--stack", "dev", *secrets.split()]
+        workspace = self.auto.workspace
+        return dict(json.loads(workspace.pulumi_command.run(command, workspace.work_dir, workspace.env_vars).stdout))
 
     def state(self, name: str) -> dict[str, Any]:
         """The recorded state of the one resource with this logical name."""
-        exported = self.auto.export_stack().deployment or {}
-        (found,) = [item for item in exported["resources"] if item["urn"].endswith(f"::{name}")]
+        (file,) = (self.folder / "backend/.pulumi/stacks").rglob("dev.json")
+        resources = json.loads(file.read_text())["checkpoint"]["latest"]["resources"]
+        (found,) = [item for item in resources if item["urn"].endswith(f"::{name}")]
         return dict(found)
 
     def stored(self) -> str:
@@ -144,10 +173,24 @@ def pulumi_command(tool_root: Path) -> auto.PulumiCommand:
     return auto.PulumiCommand(str(tool_root))
 
 
+@pytest.fixture(scope="session")
+def empty_stack(
+    tmp_path_factory: pytest.TempPathFactory, pulumi_command: auto.PulumiCommand, environment: dict[str, str]
+) -> Path:
+    """Backend and files of a stack without resources; a copy spares each test one start of the engine."""
+    folder = tmp_path_factory.mktemp("empty")
+    (folder / "backend").mkdir()
+    settings = {"env_vars": environment, "project_settings": _project(folder), "pulumi_command": pulumi_command}
+    StateWorkspace(work_dir=str(folder), **settings).create_stack("dev")
+    return folder
+
+
 @pytest.fixture
-def stack(tmp_path: Path, pulumi_command: auto.PulumiCommand, environment: dict[str, str]) -> Stack:
+def stack(
+    tmp_path: Path, pulumi_command: auto.PulumiCommand, environment: dict[str, str], empty_stack: Path
+) -> Stack:
     """A new stack."""
-    return Stack(tmp_path, pulumi_command, dict(environment), "tests")
+    return Stack(tmp_path / "stack", pulumi_command, dict(environment), empty_stack)
 
 
 @pytest.fixture

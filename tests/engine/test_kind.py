@@ -13,6 +13,7 @@ from modelway.registry.existing import ExistingRegistryArgs
 from pulumi import automation as auto
 from pulumi.automation.events import EngineEvent
 
+from infra.engine.stack import HIDDEN
 from tests.engine.apiserver import Api
 from tests.engine.checkout import checkout
 from tests.engine.conftest import Stack
@@ -60,9 +61,9 @@ def there(laptop: Machine, environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def local(tmp_path: Path, pulumi_command: auto.PulumiCommand, there: dict[str, str]) -> Stack:
+def local(tmp_path: Path, pulumi_command: auto.PulumiCommand, there: dict[str, str], empty_stack: Path) -> Stack:
     """A new stack on that machine."""
-    return Stack(tmp_path, pulumi_command, there, "tests")
+    return Stack(tmp_path / "stack", pulumi_command, there, empty_stack)
 
 
 def program(namespace: str, cluster: KindClusterArgs | None = None) -> Callable[[], None]:
@@ -145,7 +146,7 @@ def test_the_kubeconfig_is_a_secret_in_state_output_and_recorded_calls(
     local.preview(program(namespace))
     local.up(program(namespace))
     key = next(line.split()[-1] for line in api.kubeconfig().splitlines() if "client-key-data" in line)
-    assert local.auto.outputs()["kubeconfig"].secret
+    assert local.outputs(secrets="")["kubeconfig"] == HIDDEN
     assert key in local.outputs()["kubeconfig"]
     seen = local.stored() + "".join(local.said) + (laptop.folder / "calls").read_text()
     assert [word for word in (key, "planted") if word in seen] == []

@@ -85,7 +85,7 @@ def test_a_release_is_installed_upgraded_and_uninstalled(stack: Stack, api: Api,
     state = stack.state("painter")
     assert {"atomic", "description", "lint", "waitForJobs", "values"} <= {*state["inputs"], *state["outputs"]}
     assert "compat" not in state["inputs"]
-    assert "plaintext" in state["outputs"]["__inputs"]
+    assert "ciphertext" in state["outputs"]["__inputs"]
     assert stack.preview(program) == {"same": 3}
     assert stack.refresh(program) == {"same": 3}
     assert stack.up(release(api, chart, space, "blue", create_namespace=True)) == {"same": 2, "update": 1}
