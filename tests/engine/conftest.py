@@ -186,9 +186,7 @@ def empty_stack(
 
 
 @pytest.fixture
-def stack(
-    tmp_path: Path, pulumi_command: auto.PulumiCommand, environment: dict[str, str], empty_stack: Path
-) -> Stack:
+def stack(tmp_path: Path, pulumi_command: auto.PulumiCommand, environment: dict[str, str], empty_stack: Path) -> Stack:
     """A new stack."""
     return Stack(tmp_path / "stack", pulumi_command, dict(environment), empty_stack)
 
