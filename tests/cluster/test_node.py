@@ -309,7 +309,7 @@ def test_killing_the_process_that_waits_for_the_supervisor_leaves_nothing(node: 
     node.run("down", "--check")
 
 
-@pytest.mark.parametrize("name", ["etcd", "kube-apiserver", "containerd", "kubelet", "forwarder"])
+@pytest.mark.parametrize("name", ["etcd", "kube-apiserver", "containerd", "kubelet", "calico-felix", "forwarder"])
 def test_a_killed_process_is_started_again(node: Node, name: str) -> None:
     before = node.outer_pid(name)
     os.kill(before, signal.SIGKILL)
@@ -355,7 +355,7 @@ def test_the_status_names_every_process(node: Node) -> None:
     assert lines[0] == "ready"
     assert [line.split()[0] for line in lines[1:]] == [
         "etcd", "containerd", "registry", "forwarder", "kube-apiserver", "kube-controller-manager",
-        "kube-scheduler", "kubelet", "kube-proxy",
+        "kube-scheduler", "kubelet", "kube-proxy", "calico-felix",
     ]  # fmt: skip
     assert {line.split()[1] for line in lines[1:]} == {"running"}
 

@@ -1,5 +1,6 @@
 """What the node's processes are told."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tools.problem import ProblemError
 LAYOUT = Layout(Path("/state/node"))
 NAMES = (
     "etcd", "containerd", "registry", "haproxy", "ctr", "kube-apiserver", "kube-controller-manager",
-    "kube-scheduler", "kubelet", "kube-proxy",
+    "kube-scheduler", "kubelet", "kube-proxy", "calico-felix",
 )  # fmt: skip
 PROGRAMS = {name: Path("/bin") / name for name in NAMES}
 
@@ -29,7 +30,7 @@ def arguments(name: str) -> dict[str, str]:
 
 
 def test_containerd_keeps_its_data_in_the_folder_and_its_sockets_in_memory() -> None:
-    config = tomllib.loads(configs.containerd(LAYOUT, Path("/cni")))
+    config = tomllib.loads(configs.containerd(LAYOUT))
     cri = config["plugins"]["io.containerd.grpc.v1.cri"]
 
     assert (config["root"], config["state"]) == ("/state/node/data/containerd", "/run/containerd")
@@ -37,7 +38,7 @@ def test_containerd_keeps_its_data_in_the_folder_and_its_sockets_in_memory() -> 
     assert cri["restrict_oom_score_adj"] is True
     assert cri["sandbox_image"] == "registry.k8s.io/pause:3.10"
     assert cri["containerd"]["runtimes"]["runc"]["options"] == {"SystemdCgroup": False}
-    assert cri["cni"] == {"bin_dir": "/cni", "conf_dir": "/state/node/config/cni"}
+    assert cri["cni"] == {"bin_dir": "/state/node/plugins", "conf_dir": "/state/node/config/cni"}
 
 
 def test_kubelet_asks_the_api_server_and_trusts_no_stranger() -> None:
@@ -66,7 +67,7 @@ def test_the_api_server_takes_certificates_only() -> None:
 
 
 def test_nothing_skips_certificate_checks() -> None:
-    said = made().dump() + "".join(render.files(LAYOUT, Path("/cni"), {"api": 1}).values())
+    said = made().dump() + "".join(render.files(LAYOUT, {"api": 1}).values())
     said += repr(addons.objects(b"authority", b"certificate", b"key"))
 
     assert "insecure" not in said.replace("pods insecure", "")
@@ -106,7 +107,7 @@ def test_the_forwarder_alone_gets_the_sockets_opened_outside() -> None:
 
 def test_images_pushed_through_a_moved_port_are_found_inside() -> None:
     layout = Layout(Path("/state/node"), Ports(registry=15000))
-    texts = render.files(layout, Path("/cni"), {})
+    texts = render.files(layout, {})
 
     hosts = {name: tomllib.loads(text)["server"] for name, text in texts.items() if name.startswith("registries/")}
     assert hosts == {
@@ -116,13 +117,33 @@ def test_images_pushed_through_a_moved_port_are_found_inside() -> None:
 
 
 def test_a_changed_port_or_argument_changes_the_fingerprint_and_the_order_does_not() -> None:
-    texts = render.files(LAYOUT, Path("/cni"), {})
+    texts = render.files(LAYOUT, {})
     other = plan.make(LAYOUT, PROGRAMS | {"etcd": Path("/other/etcd")}, "/bin", (7, 8, 9))
 
     same = render.fingerprint(Ports(), made(), texts)
     assert render.fingerprint(Ports(), made(), dict(reversed(texts.items()))) == same
     assert render.fingerprint(Ports(), other, texts) != same
     assert render.fingerprint(Ports(gateway=8081), made(), texts) != same
+
+
+def test_a_pod_starts_once_felix_reports_its_policies() -> None:
+    plugin, _ = json.loads(configs.cni(LAYOUT))["plugins"]
+    felix = dict(line.split(" = ") for line in configs.felix().splitlines()[1:])
+
+    assert plugin["endpoint_status_dir"] == f"{felix['EndpointStatusPathPrefix']}/endpoint-status"
+    assert plugin["policy_setup_timeout_seconds"] > 0
+
+
+def test_dns_listens_where_policies_expect_it() -> None:
+    (deployment,) = [
+        it
+        for it in addons.objects(b"a", b"c", b"k")
+        if (it["kind"], it["metadata"]["name"]) == ("Deployment", "coredns")
+    ]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+
+    assert {port["containerPort"] for port in container["ports"]} == {53}
+    assert addons.COREFILE.startswith(".:53 {")
 
 
 def test_add_ons_satisfy_the_restricted_level() -> None:

@@ -20,6 +20,7 @@ SUBJECTS = {
     "kube-controller-manager": "CN=system:kube-controller-manager",
     "kube-scheduler": "CN=system:kube-scheduler",
     "kube-proxy": "CN=system:kube-proxy",
+    "calico": "CN=modelway:calico",
     "kubelet": "CN=system:node:node1,O=system:nodes",
     "kubelet-server": "CN=system:node:node1,O=system:nodes",
     "metrics-server": "CN=metrics-server.kube-system.svc",

@@ -38,6 +38,14 @@ def test_prometheus_counts_its_go_module_in_its_own_way() -> None:
     assert required("prometheus")["github.com/prometheus/prometheus"] == f"v0.{major}{int(minor):02d}.{patch}"
 
 
+def test_calico_is_the_commit_that_its_release_is() -> None:
+    # Without tags, the pseudo-version is all that says it: 3.28.5 is this commit.
+    assert (versions.CALICO, required("calico")["github.com/projectcalico/calico"].rpartition("-")[2]) == (
+        "3.28.5",
+        "a0db560f0520",
+    )
+
+
 @pytest.mark.parametrize(
     ("package", "version"),
     [("pulumi_kubernetes", versions.PULUMI_KUBERNETES), ("pulumi_command", versions.PULUMI_COMMAND)],

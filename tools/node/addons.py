@@ -5,6 +5,7 @@ import hashlib
 from typing import Any
 
 from tools.node import layout as at
+from tools.node import policy
 from tools.node.pki import ADMIN_GROUP, KUBELET_CLIENT_USER
 from tools.toolchain import versions
 
@@ -17,7 +18,7 @@ METRICS_API = "v1beta1.metrics.k8s.io"
 UNPRIVILEGED = 65532
 
 COREFILE = f"""\
-.:1053 {{
+.:53 {{
     errors
     health :8080 {{
         lameduck 3s
@@ -40,11 +41,12 @@ def admin_binding() -> Object:
 
 
 def objects(authority: bytes, certificate: bytes, key: bytes) -> list[Object]:
-    """Everything of `kube-system`, in the order of creation; the arguments are PEM (metrics-server's pair, its CA)."""
+    """Everything, in the order of creation; the arguments are PEM (metrics-server's pair, its CA)."""
     return [
         # The strictest level holds even here: neither add-on needs more.
         _namespace({"pod-security.kubernetes.io/enforce": "restricted"}),
         _cluster_binding("modelway:kubelet-api", "system:kubelet-api-admin", _user(KUBELET_CLIENT_USER)),
+        *policy.objects(),
         *_coredns(),
         *_metrics_server(authority, certificate, key),
     ]
@@ -60,8 +62,9 @@ def _coredns() -> list[Object]:
         "image": COREDNS_IMAGE,
         "args": ["-conf", "/etc/coredns/Corefile"],
         "ports": [
-            {"name": "dns", "containerPort": 1053, "protocol": "UDP"},
-            {"name": "dns-tcp", "containerPort": 1053, "protocol": "TCP"},
+            # As in every cluster: policies that allow DNS name the port of the pod.
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
         ],
         "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 10, "timeoutSeconds": 5},
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1, "timeoutSeconds": 1},
@@ -77,13 +80,17 @@ def _coredns() -> list[Object]:
     labels = {"k8s-app": "kube-dns"}
     service = _object("v1", "Service", "kube-dns", labels)
     service["spec"] = {"clusterIP": at.DNS_ADDRESS, "selector": labels, "ports": ports}
+    deployment = _deployment("coredns", labels, container, volumes, _fingerprint(COREFILE.encode()))
+    # Port 53 without a capability.
+    ports_from_zero = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+    deployment["spec"]["template"]["spec"]["securityContext"]["sysctls"] = [ports_from_zero]
     return [
         _object("v1", "ServiceAccount", "coredns") | {"automountServiceAccountToken": False},
         _cluster_role("system:coredns", rules),
         _cluster_binding("system:coredns", "system:coredns", _account("coredns")),
         config,
         service,
-        _deployment("coredns", labels, container, volumes, _fingerprint(COREFILE.encode())),
+        deployment,
     ]
 
 

@@ -16,7 +16,6 @@ NEEDED_MEMORY_BYTES = 4 * GIB
 PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "mount": "mount", "ip": "iproute2"}
 """Programs of every Linux machine that the node calls → Debian package."""
 LINKS = ("bridge", "veth")
-BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
 def problems(layout: Layout, *, running: bool) -> list[Problem]:
@@ -123,8 +122,6 @@ def kernel() -> list[Problem]:
     for kind in LINKS:
         if _unshared("ip", "link", "add", "probe0", "type", kind) and not _loads(kind):
             found.append(_feature(f"{kind} network device", kind))
-    if not BRIDGE_FILTER.exists() and not _loads("br_netfilter"):
-        found.append(_feature("iptables on bridges", "br_netfilter"))
     return found
 
 

@@ -19,6 +19,8 @@ RUN = Path("/run")
 CONTAINERD_SOCKET = RUN / "containerd.sock"
 CNI_STATE = RUN / "cni"
 """Pod addresses in use. In memory, so that a killed node never leaks an address."""
+FELIX_STATUS = RUN / "calico"
+"""Where Felix says for which pods it has set up the policies."""
 
 KUBELET = Path("/var/lib/kubelet")
 """kubelet's folder inside the namespace, where node agents and device plugins look for it; lies in `data/kubelet`."""
@@ -79,7 +81,7 @@ def encryption(key: bytes) -> str:
     )
 
 
-def containerd(layout: Layout, cni_plugins: Path) -> str:
+def containerd(layout: Layout) -> str:
     """containerd (configuration version 2, so Debian's 1.6 and 1.7 both read it)."""
     return f"""\
 version = 2
@@ -107,7 +109,7 @@ runtime_type = "io.containerd.runc.v2"
 SystemdCgroup = false
 
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = {json.dumps(str(cni_plugins))}
+bin_dir = {json.dumps(str(layout.plugins))}
 conf_dir = {json.dumps(str(layout.config / "cni"))}
 
 [plugins."io.containerd.grpc.v1.cri".registry]
@@ -125,14 +127,19 @@ capabilities = ["pull", "resolve"]
 """
 
 
-def cni() -> str:
-    """The pod network: one bridge, masqueraded, with host ports."""
-    bridge = {
-        "type": "bridge",
-        "bridge": "cni0",
-        "isDefaultGateway": True,
-        "ipMasq": True,
-        "hairpinMode": True,
+def cni(layout: Layout) -> str:
+    """The pod network: one routed interface per pod, with host ports; a pod starts once its policies hold."""
+    calico = {
+        "type": "calico",
+        "datastore_type": "kubernetes",
+        "kubernetes": {"kubeconfig": str(layout.config / "calico.kubeconfig")},
+        "nodename": at.NODE_NAME,
+        "nodename_file_optional": True,
+        "log_level": "error",
+        "log_file_path": str(layout.log_file("calico-cni")),
+        "policy": {"type": "k8s"},
+        "policy_setup_timeout_seconds": 30,
+        "endpoint_status_dir": str(FELIX_STATUS / "endpoint-status"),
         "ipam": {
             "type": "host-local",
             "dataDir": str(CNI_STATE / "networks"),
@@ -140,7 +147,32 @@ def cni() -> str:
         },
     }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
-    return json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge, portmap]}, indent=1)
+    return json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [calico, portmap]}, indent=1)
+
+
+def felix() -> str:
+    """Calico Felix: NetworkPolicy as iptables rules on the pods' interfaces, and nothing else of Calico."""
+    settings = {
+        "DatastoreType": "kubernetes",
+        "FelixHostname": at.NODE_NAME,
+        "IptablesBackend": "nft",
+        "Ipv6Support": False,
+        "XDPEnabled": False,
+        "RouteSource": "WorkloadIPs",
+        "MTUIfacePattern": "^node0$",
+        # What a pod may reach on the node its policies say; the rest is the node's own business.
+        "DefaultEndpointToHostAction": "ACCEPT",
+        "EndpointStatusPathPrefix": FELIX_STATUS,
+        "HealthEnabled": True,
+        "HealthHost": "127.0.0.1",
+        "HealthPort": at.FELIX_PORT,
+        "UsageReportingEnabled": False,
+        "LogFilePath": "none",
+        "LogSeverityFile": "none",
+        "LogSeveritySys": "none",
+        "LogSeverityScreen": "warning",
+    }
+    return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
 def kubelet(layout: Layout) -> str:

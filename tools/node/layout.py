@@ -22,6 +22,7 @@ API_PORT = 6443
 REGISTRY_PORT = 5000
 GATEWAY_NODE_PORT = 30080
 ETCD_PORT = 2379
+FELIX_PORT = 9099
 
 CGROUP_PREFIX = "modelway-node-"
 
@@ -86,6 +87,11 @@ class Layout:
     def config(self) -> Path:
         """Configuration files, written anew by every start."""
         return self.root / "config"
+
+    @property
+    def plugins(self) -> Path:
+        """Links to every CNI plugin, made anew by every start: containerd looks in one folder only."""
+        return self.root / "plugins"
 
     @property
     def data(self) -> Path:

@@ -97,9 +97,7 @@ def intended(
 ) -> tuple[plan.Plan, dict[str, str]]:
     """What would run now: plan and configuration files. Without descriptors it is for comparing, not for running."""
     numbers = descriptors or dict.fromkeys(configs.FORWARDS, 0)
-    return plan.make(layout, programs, path, tuple(numbers.values())), render.files(
-        layout, programs["cni-plugins"], numbers
-    )
+    return plan.make(layout, programs, path, tuple(numbers.values())), render.files(layout, numbers)
 
 
 def outdated(layout: Layout, programs: Mapping[str, Path], path: str) -> str:
@@ -119,7 +117,7 @@ def start(layout: Layout, programs: Mapping[str, Path], path: str) -> Supervisor
     try:
         descriptors = {name: opened.fileno() for name, opened in sockets.items()}
         wanted, texts = intended(layout, programs, path, descriptors)
-        render.render(layout, texts)
+        render.render(layout, programs, texts)
         write(layout.plan, wanted.dump())
         write(layout.run / "fingerprint", render.fingerprint(layout.ports, *intended(layout, programs, path)))
         cgroups.create(layout.cgroup)

@@ -8,15 +8,15 @@ import subprocess
 from pathlib import Path
 
 from tools.node import layout as at
-from tools.node.configs import CNI_STATE, KERNEL_SETTINGS, KUBELET, RUN
+from tools.node.configs import CNI_STATE, FELIX_STATUS, KERNEL_SETTINGS, KUBELET, RUN
 
 CNI_CACHE = Path("/var/lib/cni")
 """Where the CNI library caches results; in memory here, so that every start is like a reboot."""
+CALICO = Path("/var/lib/calico")
+"""Where Felix notes the size of packets, whether or not anybody asks."""
 
 NETWORK_SETTINGS = {
     "net/ipv4/ip_forward": "1",
-    # Pods of one bridge reach each other through a Service only if bridged packets pass iptables.
-    "net/bridge/bridge-nf-call-iptables": "1",
     # Low ports need no capability inside this namespace.
     "net/ipv4/ip_unprivileged_port_start": "0",
 }
@@ -36,8 +36,10 @@ def _mounts(root: Path) -> None:
     _run("mount", "-t", "tmpfs", "-o", "mode=0755,nosuid,nodev", "modelway-node", str(RUN))
     _fresh_sys()
     CNI_STATE.mkdir()
+    FELIX_STATUS.mkdir()
     _make_room()
-    _run("mount", "-t", "tmpfs", "-o", "mode=0700", "modelway-node", str(CNI_CACHE))
+    for path in (CNI_CACHE, CALICO):
+        _run("mount", "-t", "tmpfs", "-o", "mode=0700", "modelway-node", str(path))
     _run("mount", "--bind", str(root / "data" / "kubelet"), str(KUBELET))
     _run("mount", "--bind", str(root / "data" / "var-log"), "/var/log")
     for setting in KERNEL_SETTINGS:
@@ -54,7 +56,7 @@ def _make_room() -> None:
     A new folder below /var/lib would be seen by the whole machine. So /var/lib becomes a memory file system here,
     with everything that it holds bound back into it.
     """
-    if CNI_CACHE.exists() and KUBELET.exists():
+    if all(path.exists() for path in (CNI_CACHE, CALICO, KUBELET)):
         return
     parent, aside = KUBELET.parent, RUN / "var-lib"
     aside.mkdir()
@@ -68,7 +70,7 @@ def _make_room() -> None:
             place.mkdir()
             _run("mount", "--rbind", str(entry), str(place))
     _run("umount", "--recursive", str(aside))
-    for path in (CNI_CACHE, KUBELET):
+    for path in (CNI_CACHE, CALICO, KUBELET):
         path.mkdir(exist_ok=True)
 
 
@@ -90,6 +92,8 @@ def _network() -> None:
     _run("ip", "link", "set", "node0", "up")
     # iptables redirects to a Service only after a route was found, and there is no default route.
     _run("ip", "route", "add", at.SERVICE_NETWORK, "dev", "node0")
+    # Calico gives every pod this address as its gateway; the node answers for it only if it has a route to it.
+    _run("ip", "route", "add", "169.254.1.1", "dev", "node0")
     for setting, value in NETWORK_SETTINGS.items():
         Path("/proc/sys", setting).write_text(value)
 

@@ -32,6 +32,7 @@ AUTHORITIES = {"ca": "modelway-node", "etcd-ca": "modelway-node-etcd", "front-pr
 ADMIN_GROUP = "modelway:admins"
 """Bound to cluster-admin by an own ClusterRoleBinding, so that it can be revoked; `system:masters` cannot."""
 KUBELET_CLIENT_USER = "kube-apiserver-kubelet-client"
+CALICO_USER = "modelway:calico"
 
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 SERVER = (ExtendedKeyUsageOID.SERVER_AUTH,)
@@ -66,6 +67,7 @@ LEAVES = (
     Leaf("kube-controller-manager", "system:kube-controller-manager", CLIENT),
     Leaf("kube-scheduler", "system:kube-scheduler", CLIENT),
     Leaf("kube-proxy", "system:kube-proxy", CLIENT),
+    Leaf("calico", CALICO_USER, CLIENT),
     Leaf("kubelet", f"system:node:{NODE_NAME}", CLIENT, organization="system:nodes"),
     Leaf("kubelet-server", f"system:node:{NODE_NAME}", SERVER, organization="system:nodes", dns=(NODE_NAME,),
          addresses=(NODE_ADDRESS, "127.0.0.1")),

@@ -93,6 +93,10 @@ def make(layout: Layout, programs: Mapping[str, Path], path: str, descriptors: S
         Process("kube-scheduler", argv("kube-scheduler", *scheduler(layout)), after=("kube-apiserver",)),
         Process("kubelet", argv("kubelet", *kubelet(layout)), after=("kube-apiserver", "containerd")),
         Process("kube-proxy", argv("kube-proxy", f"--config={config}/kube-proxy.yaml"), after=("kube-apiserver",)),
+        # It takes its way to the API server from the environment only.
+        Process("calico-felix", ("env", f"KUBECONFIG={config}/calico.kubeconfig", "USE_POD_CIDR=true",
+                                 *argv("calico-felix", f"--config-file={config}/felix.cfg")),
+                after=("kube-apiserver",), ready=f"tcp:{at.FELIX_PORT}"),
     )  # fmt: skip
     return Plan(str(layout.root), layout.cgroup, path, ctr, processes)
 

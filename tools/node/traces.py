@@ -1,7 +1,7 @@
 """What the node could leave on a machine: seen before and after, compared.
 
 Two things outlive the node and are not counted: kernel modules that it made the kernel load (`overlay`,
-`br_netfilter`, `nf_tables`, `xt_*`), and what lies in the node's own folder until `node down --purge`.
+`ip_set`, `nf_tables`, `xt_*`), and what lies in the node's own folder until `node down --purge`.
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ FIREWALL_LISTINGS = (
     ("ip6tables-save",),
     ("iptables-legacy-save",),
     ("nft", "--stateless", "list", "ruleset"),
+    ("ipset", "list"),
 )
 
 

@@ -3,11 +3,12 @@
 `ensure` gets tools, `environment` lets them find each other, `inspect` reports for `doctor` and changes nothing.
 """
 
-from tools.toolchain.catalog import CHECKS, ENGINE, GROUPS, IMAGES, NODE
+from tools.toolchain.catalog import BENCH, CHECKS, ENGINE, GROUPS, IMAGES, NODE
 from tools.toolchain.model import Origin, Tool, ToolReport
 from tools.toolchain.resolve import ensure, environment, inspect
 
 __all__ = [
+    "BENCH",
     "CHECKS",
     "ENGINE",
     "GROUPS",

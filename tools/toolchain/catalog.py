@@ -25,6 +25,8 @@ NODE = (
     "kube-scheduler",
     "kubelet",
     "kube-proxy",
+    "calico-felix",
+    "calico-cni",
     "kubectl",
     "etcd",
     "containerd",
@@ -35,6 +37,7 @@ NODE = (
     "iptables",
     "conntrack",
     "nft",
+    "ipset",
     "haproxy",
     "socat",
     "registry",
@@ -57,7 +60,10 @@ IMAGES = (
 CHECKS = ("cyclonus",)
 """What only tests run."""
 
-GROUPS = {"engine": ENGINE, "node": NODE, "images": IMAGES, "checks": CHECKS}
+BENCH = ("wrk",)
+"""What only benchmarks run."""
+
+GROUPS = {"engine": ENGINE, "node": NODE, "images": IMAGES, "checks": CHECKS, "bench": BENCH}
 
 DEBIAN_SETS = {
     "node": (
@@ -68,11 +74,13 @@ DEBIAN_SETS = {
         "iptables",
         "nftables",
         "conntrack",
+        "ipset",
         "haproxy",
         "socat",
         "docker-registry",
     ),
     "images": ("buildah", "skopeo", "debootstrap"),
+    "bench": ("wrk",),
 }
 """Debian packages by the set that they are unpacked in."""
 
@@ -201,6 +209,31 @@ def _kubernetes() -> list[Spec]:
     ]
 
 
+def _calico() -> list[Spec]:
+    module, version = "github.com/projectcalico/calico", f"v{versions.CALICO}"
+    felix = _stamps(version, f"{module}/felix/buildinfo.GitVersion")
+    plugin = _stamps(version, "main.VERSION")
+    fix = "start the node on a machine that has Go"
+    return [
+        Spec(
+            "calico-felix",
+            versions.CALICO,
+            fix,
+            installed="same-minor",
+            go=GoBuild("calico", f"{module}/felix/cmd/calico-felix", felix),
+        ),
+        Spec(
+            "calico-cni",
+            versions.CALICO,
+            fix,
+            program="calico",
+            version_arguments=("-v",),
+            installed="same-minor",
+            go=GoBuild("calico", f"{module}/cni-plugin/cmd/calico", plugin),
+        ),
+    ]
+
+
 def _debian() -> list[Spec]:
     rows = (
         ("etcd", "node", "etcd-server", "usr/bin/etcd", "--version"),
@@ -212,12 +245,14 @@ def _debian() -> list[Spec]:
         ("iptables", "node", "iptables", "usr/sbin/iptables-nft", "--version"),
         ("conntrack", "node", "conntrack", "usr/sbin/conntrack", "--version"),
         ("nft", "node", "nftables", "usr/sbin/nft", "--version"),
+        ("ipset", "node", "ipset", "usr/sbin/ipset", "--version"),
         ("haproxy", "node", "haproxy", "usr/sbin/haproxy", "-v"),
         ("socat", "node", "socat", "usr/bin/socat", "-V"),
         ("registry", "node", "docker-registry", "usr/bin/docker-registry", "--version"),
         ("buildah", "images", "buildah", "usr/bin/buildah", "--version"),
         ("skopeo", "images", "skopeo", "usr/bin/skopeo", "--version"),
         ("debootstrap", "images", "debootstrap", "usr/sbin/debootstrap", "--version"),
+        ("wrk", "bench", "wrk", "usr/bin/wrk", "-v"),
     )
     return [
         Spec(
@@ -272,7 +307,7 @@ def _checks() -> list[Spec]:
     return [Spec("cyclonus", versions.CYCLONUS, fix, version_arguments=("version",), go=build)]
 
 
-_ALL = (*_pulumi(), *_clients(), *_kubernetes(), *_debian(), *_image_contents(), *_checks())
+_ALL = (*_pulumi(), *_clients(), *_kubernetes(), *_calico(), *_debian(), *_image_contents(), *_checks())
 SPECS = {spec.name: spec for spec in _ALL}
 """All tools by name."""
 

@@ -22,6 +22,9 @@ METRICS_SERVER = "0.9.0"
 PROMETHEUS = "3.13.1"
 """Its Go module counts as `v0.313.1`: major and two-digit minor version share one number."""
 
+CALICO = "3.28.5"
+"""Its Go module has no tags: `go.mod` names the commit of this release, the newest that the Go proxy answers with."""
+
 CYCLONUS = "0.5.6"
 """Evaluator of NetworkPolicy that is not ours; only tests use it."""
 
