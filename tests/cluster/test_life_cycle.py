@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -36,7 +37,9 @@ def ours(stack: Stack) -> list[str]:
     return left + [name for name in definitions if "gateway" in name]
 
 
-def test_down_leaves_nothing_in_the_cluster_and_killed_ups_are_finished_by_the_next(stack: Stack) -> None:
+def test_down_leaves_nothing_in_the_cluster_and_killed_ups_are_finished_by_the_next(
+    stack: Stack, figure: Callable[[str], None]
+) -> None:
     stack.modelway("down", "node")
     assert ours(stack) == []
     chance = random.Random(20261123)
@@ -48,7 +51,7 @@ def test_down_leaves_nothing_in_the_cluster_and_killed_ups_are_finished_by_the_n
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    print(f"killed `up` after {moments} s")
+    figure(f"killed `up` after {moments} s")
     finished = stack.modelway("up", "node").stdout
     assert f"{stack.gateway}/breast-cancer/predict" in finished
     again = stack.modelway("up", "node").stdout

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,10 +17,10 @@ pytestmark = pytest.mark.cluster
 NAMESPACES = ("modelway-gateway", "modelway-models", "modelway-monitoring")
 
 
-def test_a_second_up_changes_nothing(stack: Stack) -> None:
+def test_a_second_up_changes_nothing(stack: Stack, figure: Callable[[str], None]) -> None:
     started = time.monotonic()
     output = stack.modelway("up", "node").stdout
-    print(f"second up: {time.monotonic() - started:.1f} s")
+    figure(f"second up: {time.monotonic() - started:.1f} s")
     assert re.search(r"\b0 created, 0 updated, 0 replaced, 0 deleted\b", output), output
 
 

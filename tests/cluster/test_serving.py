@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -66,18 +67,18 @@ def test_nothing_but_predict_is_routed(stack: Stack, path: str) -> None:
     assert httpx.post(f"{stack.gateway}/breast-cancer/{path}", json={}, trust_env=False).status_code == 404
 
 
-def test_a_deleted_pod_is_replaced_while_the_others_serve(stack: Stack) -> None:
+def test_a_deleted_pod_is_replaced_while_the_others_serve(stack: Stack, figure: Callable[[str], None]) -> None:
     row = stack.reference("v1")["rows"][0]
     selector = "app.kubernetes.io/name=breast-cancer,app.kubernetes.io/version=v1"
     with Load(f"{stack.gateway}/breast-cancer/v1/predict", row, rate=50) as outcome:
         name = stack.kubectl("get", "pods", "-n", "modelway-models", "-l", selector, "-o", "name").split()[0]
         stack.kubectl("delete", "-n", "modelway-models", name, "--wait")
         stack.kubectl("rollout", "status", "-n", "modelway-models", "deployment/breast-cancer-v1", "--timeout=120s")
-    print(f"pod deleted under load: {outcome.sent} requests, answers {dict(outcome.answers)}")
+    figure(f"pod deleted under load: {outcome.sent} requests, answers {dict(outcome.answers)}")
     assert outcome.failures == []
 
 
-def test_a_rollout_under_load_loses_no_request(stack: Stack) -> None:
+def test_a_rollout_under_load_loses_no_request(stack: Stack, figure: Callable[[str], None]) -> None:
     row = stack.reference("v1")["rows"][0]
     lock = stack.lock()
     rounds = 20 if FULL else 2
@@ -90,5 +91,5 @@ def test_a_rollout_under_load_loses_no_request(stack: Stack) -> None:
             stack.modelway("up", "node", MODELWAY_IMAGES_LOCK=str(changed))
         failures += outcome.failures
         sent += outcome.sent
-    print(f"{rounds} rollouts under load: {sent} requests, {len(failures)} failed")
+    figure(f"{rounds} rollouts under load: {sent} requests, {len(failures)} failed")
     assert failures == []
