@@ -11,7 +11,7 @@ MODEL ?= breast-cancer
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test test-cluster test-all test-long bench-components clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test test-cluster test-all test-long bench-components bench-server clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +66,7 @@ test-fast: lint ## Lint, types and unit tests: under a minute
 	$(BIN)/pytest -n auto tests/unit images/model-server/tests
 
 test: lint ## All that needs no cluster
-	$(BIN)/pytest -n auto --dist worksteal tests/unit images/model-server/tests tests/engine
+	$(BIN)/pytest -n auto --dist worksteal tests/unit images/model-server/tests tests/engine tests/judges
 
 test-cluster: $(READY) ## Cluster tests on the one-node Kubernetes, short counts
 	$(BIN)/pytest tests/cluster
@@ -78,6 +78,9 @@ test-long: test test-cluster ## Everything, full counts
 
 bench-components: $(READY) ## Measure import and rendering of the components
 	$(BIN)/python -m tests.bench.components
+
+bench-server: $(READY) ## Measure the model server against others
+	$(BIN)/python -m tests.bench.server
 
 clean: ## Delete build outputs and caches of the checkout; keeps .venv, and cache and state of the user
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Writes what the model server loads: ONNX file, signature, statistics, model card, and the manifest over them."""
+"""Writes what the model server loads: model file, signature, drift reference, model card, and a manifest over all."""
 
 import hashlib
 import json
@@ -7,32 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import convert, describe
+from pipeline import describe, drift, formats, parity
 from pipeline.evaluation import REPORT
+from pipeline.formats import Format
 from pipeline.store import TrainedModel
 from tools.problem import Problem, ProblemError
 
-MODEL, SIGNATURE, STATISTICS, CARD, MANIFEST = (
-    "model.onnx",
+SIGNATURE, DRIFT_REFERENCE, CARD, MANIFEST = (
     "signature.json",
-    "statistics.json",
+    "reference.json",
     "MODEL_CARD.md",
     "manifest.json",
 )
 
 
-def write(model: TrainedModel, folder: Path, name: str, version: str, report: Mapping[str, Any] | None) -> str:
-    """Convert `model`, prove parity and write the artifact; returns the sha256 of the ONNX file.
+def write(
+    model: TrainedModel, folder: Path, name: str, version: str, report: Mapping[str, Any] | None, packaging: Format
+) -> str:
+    """Write `model` in the format `packaging`, prove parity and write the artifact; returns the model file's sha256.
 
-    The same model, name, version and report give the same bytes. Raises `ProblemError` when ONNX and scikit-learn
-    disagree.
+    The same model, name, version and report give the same bytes, except as skops or pickle. Raises `ProblemError`
+    when the format does not hold the model, or when the packaged and the trained model disagree.
     """
-    content = convert.to_onnx(model)
-    convert.check_parity(model, content)
+    content = formats.write(model, packaging)
+    parity.check(model, packaging, content)
     files = {
-        MODEL: content,
-        SIGNATURE: describe.to_json(describe.signature(model)),
-        STATISTICS: describe.to_json(describe.statistics(model)),
+        packaging.file: content,
+        SIGNATURE: describe.to_json(describe.signature(model, packaging, content)),
+        DRIFT_REFERENCE: describe.to_json(drift.reference(model)),
         CARD: describe.card(model, name, version, report),
     }
     manifest = {
@@ -54,11 +56,11 @@ def write(model: TrainedModel, folder: Path, name: str, version: str, report: Ma
     folder.mkdir(parents=True)
     for file, data in (files | {MANIFEST: describe.to_json(manifest)}).items():
         (folder / file).write_bytes(data)
-    return str(manifest["files"][MODEL]["sha256"])  # type: ignore[index]
+    return str(manifest["files"][packaging.file]["sha256"])  # type: ignore[index]
 
 
 def write_reference(model: TrainedModel, file: Path) -> None:
-    """The held-out rows with the predictions of the original scikit-learn model, to compare served answers with."""
+    """The held-out rows with the predictions of the trained model, to compare served answers with."""
     rows, facts = model.held_out_rows, model.facts
     prediction, probability = model.predict(rows), model.probability(rows)
     answers: list[Any] = prediction.tolist()

@@ -43,8 +43,8 @@ def train(
     family: Annotated[
         str | None,
         typer.Option(
-            help="logistic-regression or gradient-boosting; for a regression linear or gradient-boosting. "
-            "Default: the first of the task."
+            help="logistic-regression (for a regression linear), gradient-boosting, hist-gradient-boosting, xgboost or "
+            "lightgbm. Default: the first."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the split and the training.")] = 0,
@@ -106,17 +106,21 @@ def package(
     name: Annotated[str, typer.Option(help="Name of the model, a DNS label.")],
     version: Annotated[str, typer.Option(help="Name of the version, a DNS label.")],
     registry: Annotated[str, typer.Option(help="Registry, with an optional path.")] = "127.0.0.1:5000",
+    model_format: Annotated[
+        str,
+        typer.Option("--format", help="onnx, xgboost, lightgbm, skops; pickle needs a server that allows it."),
+    ] = "onnx",
     base: Annotated[str | None, typer.Option(help="Base image with Python 3.11. Default: the builder's.")] = None,
     no_push: Annotated[
         bool, typer.Option("--no-push", help="Build the image, but neither push nor record it.")
     ] = False,
     no_image: Annotated[bool, typer.Option("--no-image", help="Write the artifact only.")] = False,
 ) -> None:
-    """Convert to ONNX, prove that it predicts the same, build the image, push it and record its digest."""
+    """Write the model file, prove that it predicts the same, build the image, push it and record its digest."""
     from pipeline import packaging, provenance
 
     with _problems():
-        target = packaging.Target(name, version, registry, base, push=not no_push)
+        target = packaging.Target(name, version, registry, base, push=not no_push, format=model_format)
         packaging.check_target(target)
         folder = provenance.build_folder(name, version)
         packaging.write_package(model, target, folder, Progress())

@@ -1,16 +1,12 @@
-"""What an artifact says of its model: signature, reference statistics for drift, model card."""
+"""What an artifact says of its model: signature and model card."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline import convert, gate, metrics
+from pipeline import gate, metrics
+from pipeline.formats import Format
 from pipeline.store import TrainedModel
-
-BINS = 10
 
 
 def to_json(document: Any) -> bytes:
@@ -18,50 +14,25 @@ def to_json(document: Any) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def signature(model: TrainedModel) -> dict[str, Any]:
-    """Names, types and training ranges of the inputs, and what the model answers."""
-    facts, rows = model.facts, model.training_rows
-    prediction, probability = convert.output_names(facts)
+def signature(model: TrainedModel, packaging: Format, content: bytes) -> dict[str, Any]:
+    """Inputs, answers, and how the packaged `content` is read."""
     return {
-        "format": 1,
-        "task": facts.task,
-        "target": facts.target,
-        "features": [
-            {"name": name, "dtype": "float32", "minimum": float(low), "maximum": float(high)}
-            for name, low, high in zip(facts.features, rows.min(axis=0), rows.max(axis=0), strict=True)
-        ],
-        "classes": list(facts.classes) if facts.classes is not None else None,
-        "onnx": {"input": convert.INPUT, "prediction": prediction, "probability": probability},
+        "format": 2,
+        "task": model.facts.task,
+        "target": model.facts.target,
+        "features": _features(model),
+        "classes": list(model.facts.classes) if model.facts.classes is not None else None,
+        "model": {"format": packaging.name} | packaging.mapping(model, content),
     }
 
 
-def statistics(model: TrainedModel) -> dict[str, Any]:
-    """Distributions to compare live traffic with: features of the training rows, predictions on the held-out rows."""
-    prediction = model.predict(model.held_out_rows)
-    if model.facts.classes is None:
-        predicted: dict[str, Any] = _bins(prediction.astype(np.float32))
-    else:
-        counts = np.bincount(prediction.astype(np.int64), minlength=len(model.facts.classes))
-        predicted = {"classes": list(model.facts.classes), "counts": counts.tolist()}
-    return {
-        "format": 1,
-        "rows": len(model.training_rows),
-        "features": {name: _bins(model.training_rows[:, index]) for index, name in enumerate(model.facts.features)},
-        "prediction": {"rows": len(prediction)} | predicted,
-    }
-
-
-def _bins(values: NDArray[np.float32]) -> dict[str, Any]:
-    """Inner edges at the deciles (equal ones once) and the count of values per bin, a value on an edge above it."""
-    edges = np.unique(np.quantile(values.astype(np.float64), np.arange(1, BINS) / BINS))
-    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-    wide = values.astype(np.float64)
-    return {
-        "edges": edges.tolist(),
-        "counts": counts.tolist(),
-        "mean": float(wide.mean()),
-        "standard_deviation": float(wide.std()),
-    }
+def _features(model: TrainedModel) -> list[dict[str, Any]]:
+    """Names, types and training ranges of the inputs."""
+    rows = model.training_rows
+    return [
+        {"name": name, "dtype": "float32", "minimum": float(low), "maximum": float(high)}
+        for name, low, high in zip(model.facts.features, rows.min(axis=0), rows.max(axis=0), strict=True)
+    ]
 
 
 def scores(model: TrainedModel) -> dict[str, gate.Interval]:
@@ -79,7 +50,7 @@ def card(model: TrainedModel, name: str, version: str, report: Mapping[str, Any]
             for metric, interval in scores(model).items()]  # fmt: skip
     ranges = [
         f"| {feature['name']} | {feature['dtype']} | {feature['minimum']:g} to {feature['maximum']:g} |"
-        for feature in signature(model)["features"]
+        for feature in _features(model)
     ]
     judged = "It was packaged without a gate report."
     if report is not None:

@@ -5,8 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artifact, lock, store
-from pipeline.provenance import DOCKERFILE_PARTS, REFERENCE, SERVER
+from pipeline import artifact, formats, lock, store
+from pipeline.provenance import REFERENCE, SERVER
 from tools.problem import Problem, ProblemError
 from tools.progress import Progress
 
@@ -27,6 +27,8 @@ class Target:
     """Base image; None lets the builder choose."""
     push: bool = True
     """Whether to push and record the image."""
+    format: str = formats.DEFAULT
+    """Format of the model file: a key of `formats.FORMATS`."""
 
 
 def check_target(target: Target) -> None:
@@ -47,16 +49,18 @@ def check_target(target: Target) -> None:
 
 
 def write_package(model_folder: Path, target: Target, folder: Path, progress: Progress) -> str:
-    """Write artifact and reference predictions to `folder`; returns the sha256 of the ONNX file.
+    """Write artifact and reference predictions to `folder`; returns the sha256 of the model file.
 
-    Raises `ProblemError` for a name that is no DNS label, a model that the gate rejected, and ONNX that disagrees.
+    Raises `ProblemError` for a name that is no DNS label, an unknown format or one that does not hold the model, a
+    model that the gate rejected, and a packaged model that disagrees.
     """
     check_target(target)
+    packaging = formats.find(target.format)
     model = store.load(model_folder, "--model")
     report = artifact.read_report(model_folder, model)
     folder.mkdir(parents=True, exist_ok=True)
-    with progress.step(f"converting {target.name} {target.version} to ONNX") as step:
-        digest = artifact.write(model, folder / "artifact", target.name, target.version, report)
+    with progress.step(f"writing {target.name} {target.version} as {packaging.name}") as step:
+        digest = artifact.write(model, folder / "artifact", target.name, target.version, report, packaging)
         artifact.write_reference(model, folder / REFERENCE)
         step.update(f"equal on {len(model.held_out_rows)} held-out rows, sha256 {digest[:12]}…")
     return digest
@@ -70,7 +74,8 @@ def build_image(target: Target, folder: Path, progress: Progress) -> str:
     if context.exists():
         shutil.rmtree(context)
     context.mkdir()
-    for part in DOCKERFILE_PARTS:
+    requirements = formats.find(target.format).requirements
+    for part in ("Dockerfile", requirements, "modelway_server"):
         source = SERVER / part
         if source.is_dir():
             shutil.copytree(source, context / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -78,6 +83,8 @@ def build_image(target: Target, folder: Path, progress: Progress) -> str:
             shutil.copy2(source, context / part)
     shutil.copytree(folder / "artifact", context / "artifact")
     arguments = {"NAME": target.name, "VERSION": target.version} | ({"BASE": target.base} if target.base else {})
+    if requirements != formats.FORMATS[formats.DEFAULT].requirements:
+        arguments["REQUIREMENTS"] = requirements
     tag = f"{target.name}:{target.version}"
     image = images.build(context, tag, arguments, progress)
     if not target.push:

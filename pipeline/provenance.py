@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.paths import PROJECT
 from tools.problem import Problem, ProblemError
 
-LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "skl2onnx")
+LIBRARIES = ("lightgbm", "numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "skl2onnx", "skops", "xgboost")
 SERVER = PROJECT / "images" / "model-server"
 DOCKERFILE_PARTS = ("Dockerfile", "requirements.txt", "modelway_server")
 REFERENCE = "reference_predictions.json"
@@ -17,7 +17,15 @@ REFERENCE = "reference_predictions.json"
 
 def library_versions() -> dict[str, str]:
     """Installed versions of what decides the model's bytes."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        # The same library, packaged without what needs a GPU.
+        return importlib.metadata.version(f"{name}-cpu")
 
 
 def build_folder(name: str, version: str) -> Path:

@@ -20,7 +20,22 @@ MODEL, FACTS, ROWS, ANSWERS, TRAINING_ROWS = (
     "training_rows.npy",
 )
 # Classes of the known families that skops does not trust by itself; anything else in a model file is refused.
-TRUSTED = frozenset({"sklearn.tree._tree.Tree"})
+TRUSTED = frozenset(
+    {
+        "sklearn.tree._tree.Tree",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRegressor",
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRegressor",
+    }
+)
+
+Outputs = tuple[NDArray[Any], NDArray[Any] | None]
+"""Class index, or value, per row; probability per row and class, None for regression."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
 """Small artifacts, and the server over them in this process, for tests; not part of the image."""
 
 import hashlib
+import importlib.metadata
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,29 +62,43 @@ def regressor() -> bytes:
     return _save([node], [helper.make_tensor_value_info("variable", TensorProto.FLOAT, [None, 1])])
 
 
-def write_artifact(directory: Path, task: str = "classification", **changes: Any) -> Path:
-    """An artifact as the pipeline writes it; `changes` replace keys of the signature."""
-    directory.mkdir(parents=True, exist_ok=True)
+ONNX_CLASSIFIER = {"format": "onnx", "input": "features", "prediction": "label", "probability": "probabilities"}
+ONNX_REGRESSOR = {"format": "onnx", "input": "features", "prediction": "variable", "probability": None}
+FILES = {
+    "onnx": "model.onnx",
+    "xgboost": "model.json",
+    "lightgbm": "model.txt",
+    "skops": "model.skops",
+    "pickle": "model.pickle",
+}
+
+
+def signature(task: str = "classification", **changes: Any) -> dict[str, Any]:
+    """A signature as the pipeline writes it, of an ONNX model; `changes` replace its keys."""
     classify = task == "classification"
-    signature = {
-        "format": 1,
+    document = {
+        "format": 2,
         "task": task,
         "target": "diagnosis",
         "features": [{"name": name, "dtype": "float32", "minimum": -1.0, "maximum": 2.0} for name in NAMES],
         "classes": CLASSES if classify else None,
-        "onnx": {
-            "input": "features",
-            "prediction": "label" if classify else "variable",
-            "probability": "probabilities" if classify else None,
-        },
-    } | changes
-    files = {"model.onnx": classifier() if classify else regressor(), "signature.json": json.dumps(signature).encode()}
-    write_files(directory, files)
-    return directory
+        "model": ONNX_CLASSIFIER if classify else ONNX_REGRESSOR,
+    }
+    return document | changes
 
 
-def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
+def write_artifact(directory: Path, task: str = "classification", content: bytes | None = None, **changes: Any) -> Path:
+    """An artifact as the pipeline writes it, with changes of its signature; an ONNX model unless `content` is given."""
+    document = signature(task, **changes)
+    if content is None:
+        content = classifier() if task == "classification" else regressor()
+    file = FILES.get(document["model"]["format"], "model")
+    return write_files(directory, {file: content, "signature.json": json.dumps(document).encode()})
+
+
+def write_files(directory: Path, files: Mapping[str, bytes]) -> Path:
     """Files, and the manifest that fits them."""
+    directory.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (directory / name).write_bytes(content)
     manifest = {
@@ -91,9 +109,50 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
             for name, content in files.items()
         },
-        "provenance": {},
+        "provenance": {"scikit-learn": importlib.metadata.version("scikit-learn")},
     }
     (directory / "manifest.json").write_text(json.dumps(manifest))
+    return directory
+
+
+class Starter:
+    """Starts servers as `python -m modelway_server` does, each in a process of its own, forked after the imports."""
+
+    _PROGRAM = """
+import json, os, signal, sys
+from modelway_server.main import main
+for line in sys.stdin:
+    folder, errors = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+        os.environ["MODELWAY_MODEL_DIR"] = folder
+        main()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+    def __enter__(self) -> "Starter":
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        command = [sys.executable, "-c", self._PROGRAM]
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def start(self, directory: Path, errors: Path) -> tuple[int, str]:
+        """Exit code (negative: the signal that ended it; -14 after 30 s) and standard error of a server that ends."""
+        process = self._process
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        process.stdin.write(json.dumps([str(directory), str(errors)]) + "\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        return code, errors.read_text()
 
 
 def start(directory: Path, **environment: str) -> Service:

@@ -16,18 +16,28 @@ from modelway_server.service import Phase
 from modelway_server.settings import load as load_settings
 from sklearn import datasets
 
-from pipeline import artifact, data, evaluation, store, training
+from pipeline import artifact, data, evaluation, formats, store, training
 from pipeline.packaging import Target, write_package
 from pipeline.provenance import REFERENCE
 from tools.progress import Progress
 
 CASES = {
-    "breast-cancer v1": ("classification", "logistic-regression"),
-    "breast-cancer v2": ("classification", "gradient-boosting"),
-    "iris": ("classification", "gradient-boosting"),
-    "wine": ("classification", "logistic-regression"),
-    "diabetes": ("regression", "linear"),
-    "diabetes-trees": ("regression", "gradient-boosting"),
+    "breast-cancer v1": ("classification", "logistic-regression", "onnx"),
+    "breast-cancer v2": ("classification", "gradient-boosting", "onnx"),
+    "iris": ("classification", "gradient-boosting", "onnx"),
+    "wine": ("classification", "logistic-regression", "onnx"),
+    "diabetes": ("regression", "linear", "onnx"),
+    "diabetes-trees": ("regression", "gradient-boosting", "onnx"),
+    "breast-cancer xgboost": ("classification", "xgboost", "xgboost"),
+    "wine xgboost": ("classification", "xgboost", "xgboost"),
+    "diabetes xgboost": ("regression", "xgboost", "xgboost"),
+    "breast-cancer lightgbm": ("classification", "lightgbm", "lightgbm"),
+    "wine lightgbm": ("classification", "lightgbm", "lightgbm"),
+    "diabetes lightgbm": ("regression", "lightgbm", "lightgbm"),
+    "wine skops": ("classification", "hist-gradient-boosting", "skops"),
+    "diabetes skops": ("regression", "gradient-boosting", "skops"),
+    "wine pickle": ("classification", "logistic-regression", "pickle"),
+    "diabetes pickle": ("regression", "gradient-boosting", "pickle"),
 }
 
 
@@ -35,9 +45,10 @@ def table_of(case: str, folder: Path) -> data.Table:
     if case.startswith("breast-cancer"):
         return data.read_example()
     loaders = {"iris": datasets.load_iris, "wine": datasets.load_wine}
-    bunch = loaders.get(case, datasets.load_diabetes)(as_frame=True)
+    name = case.partition(" ")[0]
+    bunch = loaders.get(name, datasets.load_diabetes)(as_frame=True)
     frame = bunch.frame
-    if case == "wine":
+    if name == "wine":
         frame = frame.assign(target=bunch.target_names[bunch.target])
     file = folder / f"{case}.csv"
     frame.to_csv(file, index=False)
@@ -48,6 +59,7 @@ def table_of(case: str, folder: Path) -> data.Table:
 class Trained:
     table: data.Table
     family: str
+    format: str
     folder: Path
     model: store.TrainedModel
 
@@ -55,18 +67,20 @@ class Trained:
 @pytest.fixture(scope="session", params=list(CASES))
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
-    table, family = table_of(request.param, folder), CASES[request.param][1]
+    table, (_, family, model_format) = table_of(request.param, folder), CASES[request.param]
     training.train(table, folder / "model", family)
-    return Trained(table, family, folder / "model", store.load(folder / "model", "--model"))
+    return Trained(table, family, model_format, folder / "model", store.load(folder / "model", "--model"))
 
 
-def package(model: Path, folder: Path, version: str = "v1") -> Path:
-    write_package(model, Target("sample", version, "registry"), folder, Progress())
+def package(trained: Trained, folder: Path, model: Path | None = None) -> Path:
+    write_package(
+        model or trained.folder, Target("sample", "v1", "registry", format=trained.format), folder, Progress()
+    )
     return folder
 
 
 def serve(directory: Path, bodies: list[Any]) -> list[dict[str, Any]]:
-    service = create_service(load_settings({"MODELWAY_MODEL_DIR": str(directory)}))
+    service = create_service(load_settings({"MODELWAY_MODEL_DIR": str(directory), "MODELWAY_ALLOW_PICKLE": "true"}))
     service.phase = Phase.SERVING
 
     async def ask() -> list[dict[str, Any]]:
@@ -77,9 +91,9 @@ def serve(directory: Path, bodies: list[Any]) -> list[dict[str, Any]]:
     return asyncio.run(ask())
 
 
-def test_served_predictions_are_those_of_scikit_learn(trained: Trained, tmp_path: Path) -> None:
+def test_served_predictions_are_those_of_the_trained_model(trained: Trained, tmp_path: Path) -> None:
     evaluation.evaluate(trained.folder, trained.folder)
-    package(trained.folder, tmp_path)
+    package(trained, tmp_path)
     expected = json.loads((tmp_path / REFERENCE).read_text())
     model = trained.model
     many, *single = serve(tmp_path / "artifact", [{"rows": expected["rows"]}, *expected["rows"][:5]])
@@ -102,14 +116,17 @@ def labels(model: store.TrainedModel) -> list[Any]:
 
 def test_the_same_table_gives_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     training.train(trained.table, tmp_path / "model", trained.family)
-    first, second = package(trained.folder, tmp_path / "first"), package(tmp_path / "model", tmp_path / "second")
-    for name in (artifact.MODEL, artifact.SIGNATURE, artifact.STATISTICS):
+    first = package(trained, tmp_path / "first")
+    second = package(trained, tmp_path / "second", tmp_path / "model")
+    # A skops archive and a pickle hold addresses in memory.
+    model_files = [] if trained.format in ("skops", "pickle") else [formats.find(trained.format).file]
+    for name in (*model_files, artifact.SIGNATURE, artifact.DRIFT_REFERENCE):
         assert (first / "artifact" / name).read_bytes() == (second / "artifact" / name).read_bytes(), name
     assert (first / REFERENCE).read_bytes() == (second / REFERENCE).read_bytes()
 
 
 def test_the_manifest_lists_every_file_by_its_digest(trained: Trained, tmp_path: Path) -> None:
-    folder = package(trained.folder, tmp_path) / "artifact"
+    folder = package(trained, tmp_path) / "artifact"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["name"], manifest["version"]) == ("sample", "v1")
     assert sorted(manifest["files"]) == sorted(file.name for file in folder.iterdir() if file.name != "manifest.json")
@@ -118,17 +135,9 @@ def test_the_manifest_lists_every_file_by_its_digest(trained: Trained, tmp_path:
         assert record == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
-def test_signature_and_statistics_describe_the_training_rows(trained: Trained, tmp_path: Path) -> None:
-    folder = package(trained.folder, tmp_path) / "artifact"
+def test_the_signature_has_the_training_ranges(trained: Trained, tmp_path: Path) -> None:
+    folder = package(trained, tmp_path) / "artifact"
     rows = trained.model.training_rows
     signature = json.loads((folder / "signature.json").read_text())
-    statistics = json.loads((folder / "statistics.json").read_text())
     assert [feature["minimum"] for feature in signature["features"]] == rows.min(axis=0).tolist()
     assert [feature["maximum"] for feature in signature["features"]] == rows.max(axis=0).tolist()
-    assert list(statistics["features"]) == [feature["name"] for feature in signature["features"]]
-    for index, bins in enumerate(statistics["features"].values()):
-        assert sum(bins["counts"]) == len(rows)
-        assert len(bins["counts"]) == len(bins["edges"]) + 1
-        below = (rows[:, index] < bins["edges"][0]).sum()
-        assert bins["counts"][0] == below
-    assert sum(statistics["prediction"]["counts"]) == statistics["prediction"]["rows"]

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import artifact, convert, data, evaluation, families, lock, store, training
+from pipeline import artifact, convert, data, evaluation, families, formats, lock, parity, store, training
 from pipeline.cli import app
-from pipeline.packaging import Target, write_package
+from pipeline.packaging import Target, build_image, write_package
+from tools import images
 from tools.problem import ProblemError
 from tools.progress import Progress
+
+ONNX = formats.FORMATS["onnx"]
 
 
 @pytest.fixture(scope="module")
@@ -79,35 +82,31 @@ def test_unknown_families_are_refused_with_those_of_the_task(tmp_path: Path) -> 
     with pytest.raises(ProblemError) as caught:
         training.train(data.read_example(), tmp_path, "linear")
     assert str(caught.value) == (
-        "--family: is unknown: got 'linear', allowed logistic-regression or gradient-boosting for a classification; "
-        "correct the option."
+        "--family: is unknown: got 'linear', allowed logistic-regression or gradient-boosting or hist-gradient-boosting or xgboost "
+        "or lightgbm for a classification; correct the option."
     )
 
 
-def test_a_disagreement_of_onnx_names_row_feature_and_both_values(
-    models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disagreement_of_the_packaged_model_names_row_feature_and_both_values(models: Path) -> None:
     model = store.load(models / "v1", "--model")
     run = convert.run_onnx
     feature = model.facts.features.index("worst area")
     limit = float(model.held_out_rows[17, feature])
 
-    def wrong_where_the_area_is_that_of_row_18(
-        content: bytes, rows: data.Matrix, facts: store.Facts
-    ) -> convert.Outputs:
+    def wrong_where_the_area_is_that_of_row_18(content: bytes, rows: data.Matrix, facts: store.Facts) -> store.Outputs:
         prediction, probability = run(content, rows, facts)
         assert probability is not None
         hit = rows[:, feature] == np.float32(limit)
         return np.where(hit, 1 - prediction, prediction), np.where(hit[:, None], probability[:, ::-1], probability)
 
-    monkeypatch.setattr(convert, "run_onnx", wrong_where_the_area_is_that_of_row_18)
+    wrong = dataclasses.replace(ONNX, run=wrong_where_the_area_is_that_of_row_18)
     with pytest.raises(ProblemError) as caught:
-        convert.check_parity(model, convert.to_onnx(model))
+        parity.check(model, wrong, convert.to_onnx(model))
     found = re.fullmatch(
-        r"held-out row 18, feature 'worst area' = (\S+): ONNX and scikit-learn disagree \(1 of 200 rows do\): "
-        r"got class (\d) \((\S+), (\S+)\) from ONNX and class (\d) \((\S+), (\S+)\) from scikit-learn, "
+        r"held-out row 18, feature 'worst area' = (\S+): the packaged and the trained model disagree \(1 of 200 rows do\): "
+        r"got class (\d) \((\S+), (\S+)\) as onnx and class (\d) \((\S+), (\S+)\) as trained, "
         r"allowed equal classes and values within 1e-05; "
-        r"scale or round that feature, or choose another --family\.",
+        r"scale or round that feature, or choose another --family or --format\.",
         str(caught.value),
     )
     assert found is not None
@@ -122,7 +121,45 @@ def test_a_disagreement_of_onnx_names_row_feature_and_both_values(
 def test_parity_holds_on_every_held_out_row(models: Path) -> None:
     for version in ("v1", "v2"):
         model = store.load(models / version, "--model")
-        assert convert.check_parity(model, convert.to_onnx(model)) <= convert.TOLERANCE
+        assert parity.check(model, ONNX, convert.to_onnx(model)) <= parity.TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("family", "model_format", "sentence"),
+    [
+        (
+            "xgboost",
+            "onnx",
+            "--format onnx: does not hold this model: got a xgboost model of xgboost, allowed models of sklearn that "
+            "convert; use --format xgboost.",
+        ),
+        (
+            "hist-gradient-boosting",
+            "onnx",
+            "--format onnx: does not hold this model: got a hist-gradient-boosting model of sklearn (ValueError), "
+            "allowed models of sklearn that convert; use --format skops.",
+        ),
+        (
+            "logistic-regression",
+            "lightgbm",
+            "--format lightgbm: does not hold this model: got a logistic-regression model of sklearn, allowed models "
+            "of lightgbm that convert; use --format skops.",
+        ),
+        (
+            "logistic-regression",
+            "joblib",
+            "--format: is unknown: got 'joblib', allowed onnx or xgboost or lightgbm or skops or pickle; "
+            "correct the option.",
+        ),
+    ],
+)
+def test_a_format_that_does_not_hold_the_model_names_one_that_does(
+    tmp_path: Path, family: str, model_format: str, sentence: str
+) -> None:
+    training.train(data.read_example(), tmp_path / "model", family)
+    with pytest.raises(ProblemError) as caught:
+        write_package(tmp_path / "model", Target("a", "v1", "registry", format=model_format), tmp_path, Progress())
+    assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(("name", "version"), [("Breast_Cancer", "v1"), ("a" * 64, "v1"), ("ok", "1.0"), ("ok", "")])
@@ -130,6 +167,35 @@ def test_names_that_are_no_dns_labels_are_refused(models: Path, tmp_path: Path, 
     with pytest.raises(ProblemError) as caught:
         write_package(models / "v1", Target(name, version, "registry"), tmp_path, Progress())
     assert "is no DNS label" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model_format", "requirements", "arguments"),
+    [
+        ("onnx", "requirements.txt", {}),
+        ("skops", "requirements-sklearn.txt", {"REQUIREMENTS": "requirements-sklearn.txt"}),
+    ],
+)
+def test_an_image_installs_what_its_format_needs(
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model_format: str,
+    requirements: str,
+    arguments: dict[str, str],
+) -> None:
+    built: list[tuple[list[str], dict[str, str]]] = []
+
+    def build(context: Path, name: str, given: dict[str, str], _progress: Progress) -> str:
+        built.append((sorted(path.name for path in context.iterdir()), given))
+        return name
+
+    monkeypatch.setattr(images, "build", build)
+    target = Target("a", "v1", "registry", push=False, format=model_format)
+    write_package(models / "v1", target, tmp_path, Progress())
+    build_image(target, tmp_path, Progress())
+    files = ["Dockerfile", "artifact", "modelway_server", requirements]
+    assert built == [(files, {"NAME": "a", "VERSION": "v1"} | arguments)]
 
 
 def test_the_card_says_what_the_gate_found(models: Path, tmp_path: Path) -> None:

@@ -1,34 +1,47 @@
-"""The public port: `/predict`, `/docs`, `/openapi.json`."""
+"""The public port: an ordinary FastAPI application, behind the lane that answers its hot routes."""
 
-import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from modelway_server.edge import Edge, request_id_of
-from modelway_server.errors import ApiError, ErrorAnswer, answer
+from modelway_server.call import Call, Endpoint, Reply, reply_to
+from modelway_server.errors import INTERNAL, ApiError, ErrorAnswer
+from modelway_server.feedback import FeedbackAnswer, Item, Items
+from modelway_server.lane import Lane
+from modelway_server.oip import InferAnswer, InferRequest
 from modelway_server.requests import answer_model
+from modelway_server.routes import FEEDBACK, HEALTH_PATHS, PREDICT, hot_routes, prediction_paths
 from modelway_server.service import Service
 
 REFUSALS = {
     400: "The body is not JSON.",
+    401: "The API key is missing or unknown.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is not sent as application/json, or is compressed.",
     422: "The body does not fit the signature; `detail` names the values.",
     500: "The server failed; its log has the reason under the request id.",
+    503: "Too many requests; try again after `Retry-After` seconds.",
+    504: "The model did not answer in time.",
+}
+FEEDBACK_REFUSALS = {code: REFUSALS[code] for code in (400, 401, 408, 413, 415, 422)} | {
+    403: "The id was not signed by this service.",
+    409: "There was feedback on this prediction before.",
+    410: "The prediction is too old.",
+    421: "The prediction is of a version with other classes.",
 }
 
 
-def create_app(service: Service) -> ASGIApp:
-    """The ASGI application of the public port."""
+def create_app(service: Service, fast: bool = True) -> ASGIApp:
+    """The ASGI application of the public port; without `fast` the framework answers all routes, for comparison."""
     app = FastAPI(
         title=service.name,
         version=service.version,
@@ -38,25 +51,86 @@ def create_app(service: Service) -> ASGIApp:
         # Relative: right behind any prefix that a gateway strips.
         servers=[{"url": service.settings.root_path or "."}],
     )
-    app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _internal_error)
-    _add_predict(app, service)
+    hot = hot_routes(service)
+    _add_predict(app, service, hot["POST", PREDICT])
+    if ("POST", FEEDBACK) in hot:
+        _add_feedback(app, hot["POST", FEEDBACK])
+    _add_oip(app, service, hot)
     _add_docs(app, service)
-    return Edge(app, service)
+    return Lane(app, service, hot if fast else {}, prediction_paths(service), HEALTH_PATHS)
 
 
-def _add_predict(app: FastAPI, service: Service) -> None:
+def _response(reply: Reply) -> Response:
+    """A reply as the framework sends it."""
+    response = Response(reply.body, reply.status, media_type=reply.media.decode())
+    response.raw_headers.extend(reply.headers)
+    return response
+
+
+async def _answer(request: Request, endpoint: Endpoint) -> Response:
+    call = _call_of(request)
+    try:
+        return _response(await endpoint(call))
+    except ApiError as error:
+        return _refused(error, request)
+
+
+def _refused(error: ApiError, request: Request) -> Response:
+    return _response(reply_to(error, _call_of(request).request_id))
+
+
+def _call_of(request: Request) -> Call:
+    call: Call = request.scope["state"]["call"]
+    return call
+
+
+def _add_predict(app: FastAPI, service: Service, endpoint: Endpoint) -> None:
     @app.post(
-        "/predict",
+        PREDICT,
         response_model=answer_model(service.model.signature),
-        responses={code: {"model": ErrorAnswer, "description": text} for code, text in REFUSALS.items()},
+        responses=_refusals(),
         summary="Predict one row, or many",
     )
     async def predict(request: Request) -> Response:
-        body = await read_body(request, service)
-        return Response(to_json(await service.predict(body)), media_type="application/json")
+        return await _answer(request, endpoint)
+
+
+def _add_feedback(app: FastAPI, endpoint: Endpoint) -> None:
+    responses = _refusals(FEEDBACK_REFUSALS)
+
+    @app.post(FEEDBACK, response_model=FeedbackAnswer, responses=responses, summary="Say what became of a prediction")
+    async def feedback(request: Request) -> Response:
+        return await _answer(request, endpoint)
+
+
+def _add_oip(app: FastAPI, service: Service, hot: Mapping[tuple[str, str], Endpoint]) -> None:
+    """The Open Inference Protocol; names that are not served are 404."""
+
+    async def of_server(request: Request) -> Response:
+        return await _answer(request, hot[request.method, request.scope["path"]])
+
+    async def of_version(request: Request, model: str, version: str) -> Response:
+        if (model, version) == (service.name, service.version):
+            return await of_server(request)
+        text = f"there is no model {model[:100]!r} with version {version[:100]!r} here"
+        return _refused(ApiError(404, text), request)
+
+    async def of_model(request: Request, model: str) -> Response:
+        return await of_version(request, model, service.version)
+
+    for path in ("/v2", *sorted(HEALTH_PATHS)):
+        app.get(path, response_model=dict[str, Any], summary="Health or metadata of the server")(of_server)
+    for path, endpoint in (("/v2/models/{model}", of_model), ("/v2/models/{model}/versions/{version}", of_version)):
+        app.get(path, response_model=dict[str, Any], summary="Metadata of the model")(endpoint)
+        app.get(f"{path}/ready", response_model=dict[str, Any], summary="Readiness of the model")(endpoint)
+        options: dict[str, Any] = {"response_model": InferAnswer, "responses": _refusals(), "summary": "Infer"}
+        app.post(f"{path}/infer", **options)(endpoint)
+
+
+def _refusals(texts: Mapping[int, str] = REFUSALS) -> dict[int | str, dict[str, Any]]:
+    return {code: {"model": ErrorAnswer, "description": text} for code, text in texts.items()}
 
 
 def _add_docs(app: FastAPI, service: Service) -> None:
@@ -74,50 +148,22 @@ def _add_docs(app: FastAPI, service: Service) -> None:
 
 def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, routes=app.routes, servers=app.servers)
+    # The endpoints read the bodies themselves, so the framework does not know their types.
+    bodies: dict[str, tuple[type[BaseModel], ...]] = {
+        PREDICT: (service.parser.row, service.parser.rows),
+        FEEDBACK: (Item, Items),
+    }
+    models: list[type[BaseModel]] = [InferRequest, *(model for pair in bodies.values() for model in pair)]
     kinds, schemas = models_json_schema(
-        [(service.parser.row, "validation"), (service.parser.rows, "validation")],
-        ref_template="#/components/schemas/{model}",
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     document["components"]["schemas"].update(schemas["$defs"])
-    document["paths"]["/predict"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {"application/json": {"schema": {"oneOf": list(kinds.values())}}},
-    }
+    for path, operations in document["paths"].items():
+        if "post" in operations:
+            found = [kinds[model, "validation"] for model in bodies.get(path, (InferRequest,))]
+            content = {"application/json": {"schema": {"oneOf": found} if len(found) > 1 else found[0]}}
+            operations["post"]["requestBody"] = {"required": True, "content": content}
     return document
-
-
-async def read_body(request: Request, service: Service) -> bytes:
-    """The body, refused as soon as it is known to be too large, too slow or no JSON."""
-    limit, timeout_seconds = service.settings.max_body_bytes, service.settings.body_timeout_seconds
-    media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
-        raise ApiError(415, f"the content-type is {media[:100]!r}, send application/json")
-    coding = request.headers.get("content-encoding", "identity").lower()
-    if coding != "identity":
-        raise ApiError(415, f"the body is encoded as {coding[:100]!r}, send it as it is")
-    # An unread rest of the body would be taken for the next request: such a connection is closed.
-    close = {"connection": "close"}
-    too_large = ApiError(413, f"the body is larger than {limit} bytes", headers=close)
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise too_large
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large
-                chunks.append(chunk)
-    except TimeoutError:
-        raise ApiError(408, f"the body did not arrive in {timeout_seconds:g} s", headers=close) from None
-    return b"".join(chunks)
-
-
-async def _api_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return answer(error, request_id_of(request.scope))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -130,12 +176,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
         text = "there is nothing at this path: POST rows to /predict, or read /docs"
     else:
         text = str(error.detail)
-    return answer(ApiError(error.status_code, text, headers=error.headers), request_id_of(request.scope))
-
-
-async def _client_gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=499)
+    refusal = ApiError(error.status_code, text, headers=error.headers)
+    return _refused(refusal, request)
 
 
 async def _internal_error(request: Request, _error: Exception) -> Response:
-    return answer(ApiError(500, "the server failed; see its log for this request id"), request_id_of(request.scope))
+    return _refused(INTERNAL, request)

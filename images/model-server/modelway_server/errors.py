@@ -1,16 +1,14 @@
 """The one shape of an error answer: `{"error": sentence, "request_id": id}`, and `detail` where fields are at fault."""
 
-import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
-from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
 KINDS = {
     400: "malformed",
+    401: "unauthorized",
     404: "not_found",
     405: "method",
     408: "timeout",
@@ -19,12 +17,10 @@ KINDS = {
     422: "validation",
     499: "client_gone",
     500: "internal",
+    503: "overload",
+    504: "deadline",
 }
 """Value of the label `kind` of `modelway_errors_total` by status code; 499: the client left before the answer."""
-
-
-LINGER_SECONDS = 5.0
-LINGER_BYTES = 2**26
 
 
 class FieldError(BaseModel):
@@ -65,29 +61,18 @@ class ApiError(Exception):
         self.detail = detail
         self.headers = headers
 
-
-class _LingeringResponse(JSONResponse):
-    """Sends the answer at once but ends it when the client has stopped sending.
-
-    A connection that is closed with unread bytes is reset, and the reset overtakes the answer.
-    """
-
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                unread, message = LINGER_BYTES, await receive()
-                while message.get("more_body", False) and unread > 0:
-                    unread -= len(message["body"])
-                    message = await receive()
-        await send({"type": "http.response.body", "body": b""})
+    def body(self, request_id: str) -> bytes:
+        """The error answer as JSON."""
+        content: dict[str, Any] = {"error": self.error, "request_id": request_id}
+        if self.detail is not None:
+            content["detail"] = list(self.detail)
+        return orjson.dumps(content)
 
 
-def answer(error: ApiError, request_id: str) -> JSONResponse:
-    """`error` as a response."""
-    body: dict[str, Any] = {"error": error.error, "request_id": request_id}
-    if error.detail is not None:
-        body["detail"] = list(error.detail)
-    kind = _LingeringResponse if error.status == 413 else JSONResponse
-    return kind(body, status_code=error.status, headers=error.headers)
+INTERNAL = ApiError(500, "the server failed; see its log for this request id")
+"""What an answer says of a failure: nothing that helps an attacker."""
+
+
+def overload(what: str) -> ApiError:
+    """503: try again in a second."""
+    return ApiError(503, f"the server is busy: {what}", headers={"retry-after": "1"})

@@ -1,68 +1,56 @@
-"""Starts both ports in one process and one event loop, and ends them in order on SIGTERM."""
+"""Starts the server, in one process or several, and ends it in order on SIGTERM."""
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
-import uvicorn
-from starlette.types import ASGIApp
+import uvloop
 
 from modelway_server import log
 from modelway_server.admin import create_admin
 from modelway_server.app import create_app
-from modelway_server.model import load as load_model
+from modelway_server.cpus import cgroup_limit, cpu_limit
+from modelway_server.listener import Listener, bind
+from modelway_server.protocol import Limits
+from modelway_server.replay import SeenIds
+from modelway_server.runtimes import load as load_model
 from modelway_server.service import Phase, Service
 from modelway_server.settings import Settings
 from modelway_server.settings import load as load_settings
-from modelway_server.startup import StartupError, sentence
+from modelway_server.startup import StartupError
+from modelway_server.workers import Supervisor
+
+UPKEEP_SECONDS = 1.0
+GC_THRESHOLDS = 20_000, 20, 20
+"""A request leaves no cycles, so the collector need not come by every 700 objects."""
 
 
-class _Listener(uvicorn.Server):
-    """One port. Signals are left to `serve`: the port of the health checks outlives the other."""
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="h11",
-                loop="asyncio",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=settings.keep_alive_seconds,
-                timeout_graceful_shutdown=settings.shutdown_seconds,
-            )
-        )
-        self.listening = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the process's signal handlers alone."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        self.listening.set()
-
-
-def create_service(settings: Settings) -> Service:
-    """Load and warm up the model; raises `StartupError`."""
-    service = Service(settings, load_model(settings.model_dir))
+def create_service(settings: Settings, seen: SeenIds | None = None, workers: int = 1) -> Service:
+    """Load and warm up the model; raises `StartupError`. `seen` is what the workers share of the feedback."""
+    threads = max(1, int(cpu_limit() / workers))
+    model = load_model(settings.model_dir, settings.allow_pickle, threads)
+    service = Service(settings, model, seen or _seen_ids(settings))
     service.warm_up()
     return service
 
 
-async def serve(settings: Settings, service: Service) -> None:
-    """Serve until SIGTERM or SIGINT, then drain: not ready, last requests answered, both ports closed."""
-    stop = asyncio.Event()
-    hurry = asyncio.Event()
+def _seen_ids(settings: Settings) -> SeenIds | None:
+    return SeenIds(settings.feedback_expiry_seconds) if settings.feedback_key_file else None
+
+
+async def serve(
+    service: Service, public_socket: socket.socket, admin_socket: socket.socket | None, upkeep: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: not ready, last requests answered, both ports closed.
+
+    `upkeep` is called every second. Without an admin socket another process answers for the health.
+    """
+    settings, stop, hurry = service.settings, asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
         (hurry if stop.is_set() else stop).set()
@@ -70,15 +58,21 @@ async def serve(settings: Settings, service: Service) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    public_socket = _bind("MODELWAY_PORT", settings.host, settings.port)
-    admin_socket = _bind("MODELWAY_ADMIN_PORT", settings.host, settings.admin_port)
-    public, admin = _Listener(create_app(service), settings), _Listener(create_admin(service), settings)
+    limits = Limits(settings, service.metrics.refused, service.request_ids)
+    public = Listener(create_app(service), limits)
+    listeners = [(public, public_socket)]
+    if admin_socket is not None:
+        app = create_admin(service.metrics.registry, lambda: service.phase, service.keep_up)
+        listeners.append((Listener(app, limits), admin_socket))
     async with asyncio.TaskGroup() as tasks:
-        public_task = tasks.create_task(public.serve([public_socket]))
-        tasks.create_task(admin.serve([admin_socket]))
-        await public.listening.wait()
-        await admin.listening.wait()
+        running = [tasks.create_task(listener.serve([held])) for listener, held in listeners]
+        for listener, _ in listeners:
+            await listener.listening.wait()
+        # What is there now stays: the garbage collector need not look at it again and again.
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         service.phase = Phase.SERVING
+        keeping = tasks.create_task(_keep_up(service, upkeep))
         log.event("serving", model=service.name, version=service.version, digest=service.model.digest)
         await stop.wait()
         service.phase = Phase.DRAINING
@@ -87,20 +81,68 @@ async def serve(settings: Settings, service: Service) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), settings.drain_seconds)
         public.should_exit = True
-        await public_task
-        admin.should_exit = True
+        await running[0]
+        keeping.cancel()
+        service.keep_up()
+        for listener, _ in listeners[1:]:
+            listener.should_exit = True
     log.event("stopped")
 
 
-def _bind(variable: str, host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise StartupError(
-            sentence(variable, "cannot listen", f"{host}:{port} ({reason})", "a free port", "choose another")
-        ) from None
+async def _keep_up(service: Service, upkeep: Callable[[], None]) -> None:
+    while True:
+        service.keep_up()
+        upkeep()
+        await asyncio.sleep(UPKEEP_SECONDS)
+
+
+def _run_alone(settings: Settings) -> None:
+    service = create_service(settings)
+    service.describe_alone()
+    public = bind("MODELWAY_PORT", settings.host, settings.port)
+    admin = bind("MODELWAY_ADMIN_PORT", settings.host, settings.admin_port)
+    _run(service, public, admin, lambda: None)
+
+
+def _run(service: Service, public: socket.socket, admin: socket.socket | None, upkeep: Callable[[], None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(service, public, admin, upkeep))
+
+
+def _run_workers(settings: Settings, count: int) -> None:
+    seen = _seen_ids(settings)
+
+    def work(beat: Callable[[], None]) -> None:
+        service = create_service(settings, seen, count)
+        public = bind("MODELWAY_PORT", settings.host, settings.port, shared=True)
+        _run(service, public, None, beat)
+
+    # Taken for a moment by the parent alone: with another server on the port the workers would share it.
+    bind("MODELWAY_PORT", settings.host, settings.port).close()
+    admin = bind("MODELWAY_ADMIN_PORT", settings.host, settings.admin_port)
+    asyncio.run(Supervisor(settings, count, guarded(work)).serve(admin))
+
+
+def guarded(work: Callable[[Callable[[], None]], None]) -> Callable[[Callable[[], None]], int]:
+    """`work` with its failures logged or written out, as an exit status."""
+
+    def run(beat: Callable[[], None]) -> int:
+        try:
+            work(beat)
+        except StartupError as error:
+            _write(error.reasons)
+        except BaseExceptionGroup as group:
+            log.LOGGER.error("server failed", exc_info=group)
+        else:
+            return 0
+        return 1
+
+    return run
+
+
+def _write(reasons: Sequence[str]) -> None:
+    for reason in reasons:
+        sys.stderr.write(reason + "\n")
 
 
 def main() -> None:
@@ -108,13 +150,13 @@ def main() -> None:
     log.configure()
     # As process 1 of a container, a process without a handler would ignore SIGTERM while the model loads.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
+
+    def run(_beat: Callable[[], None]) -> None:
         settings = load_settings(os.environ)
-        asyncio.run(serve(settings, create_service(settings)))
-    except StartupError as error:
-        for reason in error.reasons:
-            sys.stderr.write(reason + "\n")
-        sys.exit(1)
-    except BaseExceptionGroup as group:
-        log.LOGGER.error("server failed", exc_info=group)
-        sys.exit(1)
+        workers = settings.workers or max(1, int(cgroup_limit() or 1))
+        if workers == 1:
+            _run_alone(settings)
+        else:
+            _run_workers(settings, workers)
+
+    sys.exit(guarded(run)(lambda: None))

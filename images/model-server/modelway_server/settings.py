@@ -14,6 +14,7 @@ PREFIX = "MODELWAY_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
@@ -30,7 +31,7 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     """Address that both ports listen on. The image sets `0.0.0.0`."""
     port: Port = 8080
-    """Port of `/predict`, `/docs` and `/openapi.json`."""
+    """Port of the predictions and of `/docs`."""
     admin_port: Port = 9090
     """Port of `/metrics`, `/healthz` and `/readyz`, never routed to users."""
     root_path: Annotated[str, Field(pattern=r"^(/[^?#\s]*[^/?#\s])?$")] = ""
@@ -39,7 +40,23 @@ class Settings(BaseModel):
     """Rows that one request may carry."""
     max_body_bytes: Annotated[int, Field(ge=1, le=2**30)] = 2**20
     """Size that a request body may have, counted while it is read."""
-    body_timeout_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 30.0
+    max_header_bytes: Annotated[int, Field(ge=1024, le=2**20)] = 2**14
+    """Size that the request line and the headers may have together."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Connections that one worker holds open at once."""
+    max_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """Requests that one worker answers at once; more are refused with 503."""
+    max_queue_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Rows that may wait for the model; requests beyond are refused with 503."""
+    max_batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Rows of several waiting requests that a slow model is asked at once. 1: each request alone."""
+    batch_wait_microseconds: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """How long a lone request waits for company. 0: what has gathered while the model was busy is a batch."""
+    predict_timeout_seconds: PositiveSeconds = 30.0
+    """How long a request may wait for the model before it is answered with 504."""
+    header_timeout_seconds: PositiveSeconds = 10.0
+    """Time that a client may take to send request line and headers, from the connection on."""
+    body_timeout_seconds: PositiveSeconds = 30.0
     """Time that a client may take to send one body."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
     """How long an idle connection stays open; longer than the gateway's idle timeout, or rollouts fail at random."""
@@ -47,8 +64,22 @@ class Settings(BaseModel):
     """How long the server still accepts requests after SIGTERM, while endpoints and gateways forget it."""
     shutdown_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """How long requests in flight may take after the drain before they are cut."""
+    workers: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Processes that share the port. Defaults to the CPUs that the container may use, rounded down, at least 1."""
     access_log: bool = False
-    """One JSON line per request, without feature values."""
+    """One JSON line per request with the ids of its predictions, without feature values."""
+    log_features: bool = False
+    """Feature values in the access log as well; they may be personal data."""
+    api_key_file: Path | None = None
+    """File with one `name:sha256` (hex) per line: requests need one of these keys. Read again when it changes."""
+    feedback_key_file: Path | None = None
+    """File with one key (base64 or hex, at least 32 bytes) per line: signs prediction ids and opens `/feedback`."""
+    feedback_expiry_seconds: Annotated[float, Field(gt=0, le=366 * 86400, allow_inf_nan=False)] = 30 * 86400.0
+    """Age at which a prediction takes no more feedback."""
+    feedback_outcomes: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,39}(,[a-z][a-z0-9_]{0,39}){0,19})?$")] = ""
+    """Names of the outcomes that `/feedback` takes, by commas, at most 20."""
+    allow_pickle: bool = False
+    """Open pickle and joblib files, which can run any code."""
 
 
 def load(environment: Mapping[str, str]) -> Settings:

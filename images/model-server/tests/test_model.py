@@ -72,24 +72,26 @@ class Hostile:
     ("content", "kind"),
     [
         (b"", "an empty file"),
-        (b"PK\x03\x04", "a zip archive (PyTorch, skops, Keras)"),
-        (b"\x1f\x8b\x08", "a gzip file"),
-        (b"\x89HDF\r\n", "an HDF5 file (Keras)"),
+        (b"PK\x03\x04", "a broken zip archive"),
+        (b"\x1f\x8b\x08", "a compressed file"),
+        (b"\x89HDF\r\n", "an HDF5 file (Keras), which can run any code"),
         (b"<html>", "an unknown format"),
-        (b"{}", "JSON"),
+        (b'{"learner": {}}', "an XGBoost model as JSON"),
     ],
 )
 def test_a_file_that_is_no_onnx_is_refused_by_name(tmp_path: Path, content: bytes, kind: str) -> None:
     signature = signature_of(write_artifact(tmp_path))
     write_files(tmp_path, {"model.onnx": content, "signature.json": signature})
-    assert refusal(tmp_path) == f"model.onnx: is no ONNX model: got {kind}, allowed ONNX; package the model again."
+    assert refusal(tmp_path) == (
+        f"model.onnx: is not an ONNX model: got {kind}, allowed an ONNX model; package the model again."
+    )
 
 
 def test_a_pickle_is_refused_without_running_it(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     signature = signature_of(write_artifact(tmp_path))
     write_files(tmp_path, {"model.onnx": pickle.dumps(Hostile(marker)), "signature.json": signature})
-    assert "got a pickle, which can run any code, allowed ONNX" in refusal(tmp_path)
+    assert "got a pickle, which can run any code, allowed an ONNX model" in refusal(tmp_path)
     assert not marker.exists()
 
 
@@ -112,21 +114,21 @@ def test_a_model_that_does_not_fit_its_signature_is_refused(tmp_path: Path) -> N
 def test_classes_that_the_model_does_not_have_are_refused(tmp_path: Path) -> None:
     write_artifact(tmp_path, classes=["a", "b"])
     assert refusal(tmp_path) == (
-        "signature.json: classes do not fit the model: got 2 classes, allowed the 3 that the model gives "
-        "probabilities for; package the model again."
+        "model.onnx: answers something else than its signature says: got [1] classes and [1, 3] probabilities "
+        "for 1 rows and 2 classes, allowed one answer per row and class; package the model again."
     )
 
 
 def test_outputs_that_the_model_does_not_have_are_refused(tmp_path: Path) -> None:
-    names = {"input": "features", "prediction": "label", "probability": "scores"}
-    write_artifact(tmp_path, onnx=names)
+    names = {"format": "onnx", "input": "features", "prediction": "label", "probability": "scores"}
+    write_artifact(tmp_path, model=names)
     assert "outputs do not fit the signature" in refusal(tmp_path)
 
 
 def test_a_signature_of_another_format_is_refused(tmp_path: Path) -> None:
-    write_artifact(tmp_path, format=2)
+    write_artifact(tmp_path, format=1)
     assert refusal(tmp_path) == (
-        "signature.json format: is not as agreed: got Input should be 1, allowed format 1; package the model again."
+        "signature.json format: is not as agreed: got Input should be 2, allowed format 2; package the model again."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from modelway_server.model import Model
+from modelway_server.runtimes import Model
 from modelway_server.service import Phase, Service
 from server_testing import CLASSES, NAMES, client_of, start
 
@@ -72,7 +72,7 @@ def test_names_of_the_environment_replace_those_of_the_artifact(classification: 
 
 def test_rows_beyond_the_inline_limit_give_the_same_answer(service: Service) -> None:
     before = post(service, json={"rows": [ROW] * 3}).json()
-    service._inline_rows = 1
+    service._direct_rows = 1
     after = post(service, json={"rows": [ROW] * 3}).json()
     assert before | {"id": None} == after | {"id": None}
 
@@ -123,10 +123,20 @@ def test_a_number_beyond_float32_is_refused(service: Service, number: str) -> No
     assert answer.json()["detail"][0]["loc"] == ["body", "mean radius"]
 
 
-def test_many_wrong_values_are_listed_up_to_twenty(classification: Path) -> None:
-    body = post(start(classification), json={"rows": [{}] * 100}).json()
+def test_of_many_wrong_values_twenty_are_listed(service: Service) -> None:
+    body = post(service, json={f"x{number}": 1 for number in range(60)}).json()
     assert len(body["detail"]) == 20
-    assert body["error"] == "body.rows.0.mean radius: the feature is missing (and 299 more)"
+    assert body["error"] == "body.mean radius: the feature is missing (and 62 more)"
+
+
+def test_of_many_wrong_rows_the_first_is_listed(classification: Path) -> None:
+    body = post(start(classification), json={"rows": [ROW, {}, {}]}).json()
+    assert [detail["loc"][:3] for detail in body["detail"]] == [["body", "rows", 1]] * 3
+
+
+def test_a_row_with_far_too_many_values_is_counted_and_not_listed(service: Service) -> None:
+    body = post(service, json={f"x{number}": 1 for number in range(104)}).json()
+    assert body["error"] == "body: should have 3 values, not 104"
 
 
 @pytest.mark.parametrize(

@@ -2,71 +2,17 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from server_process import DEADLINE_SECONDS, Running, launch, running
 from server_testing import NAMES
 
 ROW = dict.fromkeys(NAMES, 1.0)
-SERVER = Path(__file__).parents[1]
-DEADLINE_SECONDS = 20.0
-
-
-@dataclass
-class Running:
-    process: subprocess.Popen[bytes]
-    port: int
-    admin_port: int
-
-    def ready(self) -> int:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.admin_port}/readyz", trust_env=False).status_code
-        except httpx.TransportError:
-            return 0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def launch(directory: Path, **settings: str) -> Running:
-    port, admin_port = free_port(), free_port()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MODELWAY_")},
-        "PYTHONPATH": str(SERVER),
-        "MODELWAY_MODEL_DIR": str(directory),
-        "MODELWAY_PORT": str(port),
-        "MODELWAY_ADMIN_PORT": str(admin_port),
-        **settings,
-    }
-    command = [sys.executable, "-m", "modelway_server"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    return Running(process, port, admin_port)
-
-
-@contextmanager
-def running(directory: Path, **settings: str) -> Iterator[Running]:
-    server = launch(directory, **settings)
-    try:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while server.ready() != 200:
-            assert server.process.poll() is None, server.process.communicate()[1].decode()
-            assert time.monotonic() < deadline, "the server did not become ready"
-            time.sleep(0.05)
-        yield server
-    finally:
-        server.process.kill()
-        server.process.communicate()
 
 
 @dataclass
@@ -122,9 +68,7 @@ def test_a_request_in_flight_at_sigterm_is_finished(classification: Path) -> Non
         socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_SECONDS) as connection,
     ):
         connection.sendall(head.encode() + body[:5])
-        in_flight = 'modelway_requests_in_flight{model="sample",version="v1"} 1.0'
-        while in_flight not in httpx.get(f"http://127.0.0.1:{server.admin_port}/metrics", trust_env=False).text:
-            time.sleep(0.02)
+        server.wait_for('modelway_requests_in_flight{model="sample",version="v1"} 1.0')
         server.process.send_signal(signal.SIGTERM)
         while server.ready() != 503:
             time.sleep(0.02)
@@ -141,11 +85,7 @@ def test_a_client_that_leaves_is_counted_and_not_logged(classification: Path) ->
     with running(classification, MODELWAY_DRAIN_SECONDS="0") as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_SECONDS) as connection:
             connection.sendall(b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{")
-        gone = 'modelway_errors_total{kind="client_gone",model="sample",version="v1"} 1.0'
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while gone not in httpx.get(f"http://127.0.0.1:{server.admin_port}/metrics", trust_env=False).text:
-            assert time.monotonic() < deadline, "the client that left was not counted"
-            time.sleep(0.02)
+        server.wait_for('modelway_errors_total{kind="client_gone",model="sample",version="v1"} 1.0')
         server.process.send_signal(signal.SIGTERM)
         err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
     assert [json.loads(line)["event"] for line in err.splitlines()] == ["serving", "draining", "stopped"]

@@ -1,0 +1,1 @@
+"""The model server against others, as ratios within one run: `make bench-server`."""
