@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.config_schema import DIGEST, Environment, ModelSettings, Provider, Settings, VersionSettings
+from infra.serving import serving_problems
 from tools.problem import Problem
 
 
@@ -16,13 +17,14 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
         problems += _weights(where, [version.weight for version in model.versions])
         for version in model.versions:
             problems += _version(settings, f"{where}.{version.name}", model, version)
+        problems += serving_problems(settings, model)
         if model.path_prefix == "/" and model.host is None:
             problems.append(
                 Problem(
                     f"{where}.pathPrefix", "takes every model's paths", "'/'", "'/' only together with host", "set host"
                 )
             )
-    problems += _routes(settings) + _platform_images(settings)
+    problems += _routes(settings) + _object_names(settings) + _platform_images(settings)
     return problems + _cluster(settings, stack)
 
 
@@ -145,6 +147,21 @@ def _routes(settings: Settings) -> list[Problem]:
                 )
             )
         seen.setdefault(key, model.name)
+    return problems
+
+
+def _object_names(settings: Settings) -> list[Problem]:
+    """Objects are named MODEL-VERSION and MODEL-split: `a` with `b-c` would be `a-b` with `c`."""
+    seen: dict[str, str] = {}
+    problems = []
+    for model in settings.models:
+        for version in [*dict.fromkeys(version.name for version in model.versions), "split"]:
+            name = f"{model.name}-{version}"
+            if name in seen:
+                got = f"{name} of {seen[name]} and of {model.name}"
+                where, fix = f"modelway:models {model.name}", "rename one model or version"
+                problems.append(Problem(where, "two objects of one name", got, "different MODEL-VERSION", fix))
+            seen.setdefault(name, model.name)
     return problems
 
 

@@ -87,8 +87,9 @@ def _keys(location: Sequence[int | str], root: type[BaseModel]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
-        model = _model_in(field.annotation) or model
+        field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
+        # A key of a map is no field: its values are what the map's own annotation says.
+        model = (field and _model_in(field.annotation)) or model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

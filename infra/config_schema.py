@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-RESERVED_VERSIONS = ("docs", "feedback", "models", "predict")
+RESERVED_VERSIONS = ("docs", "feedback", "models", "predict", "split")
 
 
 class Environment(StrEnum):
@@ -18,6 +18,16 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
     STAGING = "staging"
     PRODUCTION = "production"
+
+
+class RuntimeName(StrEnum):
+    """What serves a version."""
+
+    MODELWAY = "modelway"
+    CONTAINER = "container"
+    MLSERVER = "mlserver"
+    TRITON = "triton"
+    VLLM = "vllm"
 
 
 class Provider(StrEnum):
@@ -111,12 +121,43 @@ class AutoscalingSettings(_Section):
 
 
 class ResourceSettings(_Section):
-    """Requests and limits of a version's server."""
+    """Requests and limits of a version's server; what is left out is what the runtime needs at least."""
 
-    cpu_request: Quantity = "100m"
-    cpu_limit: Quantity = "1"
-    memory_request: Quantity = "192Mi"
-    memory_limit: Quantity = "512Mi"
+    cpu_request: Quantity | None = None
+    cpu_limit: Quantity | None = None
+    memory_request: Quantity | None = None
+    memory_limit: Quantity | None = None
+
+
+class SecretKeySettings(_Section):
+    """One key of a Secret in the models' namespace."""
+
+    secret: str
+    key: str
+
+
+class ContainerSettings(_Section):
+    """How a foreign server is started and asked; `modelway.serving.runtime_checks` says which runtime has what."""
+
+    port: int | None = None
+    admin_port: int | None = None
+    """It may be `port`: its paths are not routed even then."""
+    predict_path: str | None = None
+    ready_path: str | None = None
+    health_path: str | None = None
+    metrics_path: str | None = None
+    open_inference: bool | None = None
+    """Whether the server speaks the Open Inference Protocol under `/v2` as well."""
+    command: list[str] | None = None
+    args: list[str] | None = None
+    env: dict[str, str] | None = None
+    secret_env: dict[str, SecretKeySettings] | None = None
+    user_id: int | None = None
+    writable_paths: list[str] | None = None
+    """Folders besides `/tmp` that are empty in each new pod."""
+    model_path: str | None = None
+    """Path of the model in the image of a preset."""
+    startup_seconds: int | None = None
 
 
 class VersionSettings(_Section):
@@ -129,6 +170,12 @@ class VersionSettings(_Section):
     replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     autoscaling: AutoscalingSettings | None = None
     resources: ResourceSettings | None = None
+    runtime: Annotated[RuntimeName, Field(strict=False)] = RuntimeName.MODELWAY
+    container: ContainerSettings | None = None
+    gpus: int | None = None
+    """NVIDIA GPUs of each pod."""
+    allow_pickle: bool = False
+    """Whether the server may open pickle and joblib files, which can run any code; never in production."""
 
 
 class ModelSettings(_Section):
@@ -139,6 +186,12 @@ class ModelSettings(_Section):
     host: str | None = None
     path_prefix: Annotated[str, Field(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")] | None = None
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = 10
+    feedback: bool = False
+    """Whether `/NAME/feedback` takes what became of predictions."""
+    feedback_outcomes: list[str] = []
+    """Names of the numbers that feedback may carry."""
+    docs: bool = False
+    """Whether `/NAME/VERSION/docs` is routed."""
 
 
 class Settings(_Section):

@@ -15,7 +15,7 @@ from infra.engine.session import Engine, Outcome, Program, Toolset, opened
 from infra.engine.workspace import StackFiles, stack_files
 from infra.identity import ClusterIdentity
 from infra.images import ensure_images, image_problems, unmade_problems
-from infra.predictions import Address, Row, address, reference_row, wait_for
+from infra.predictions import Address, Row, probe_address, reference_row, wait_for
 from infra.settings import load_file
 from tools import node, toolchain
 from tools.paths import PROJECT
@@ -82,7 +82,8 @@ def up(work: Job) -> Served:
         work.identity.record()
     addresses = served_addresses(work, str(outcome.outputs["gateway_url"]))
     wait_for(addresses, work.progress)
-    curl = next((where.curl(row) for where, row in addresses.values() if row), "")
+    asked = (where.curl(row) for where, row in addresses.values() if row and where.method == "POST")
+    curl = next(asked, "")
     return Served(outcome, dict(outcome.outputs.get("urls") or {}), curl)
 
 
@@ -131,9 +132,9 @@ def served_addresses(work: Job, gateway_url: str) -> dict[str, tuple[Address, Ro
     found: dict[str, tuple[Address, Row | None]] = {}
     for model in work.settings.models:
         row = reference_row(model, kubectl)
-        found[model.name] = (address(gateway_url, model, None), row)
+        found[model.name] = (probe_address(gateway_url, model, None), row)
         for version in model.versions:
-            found[f"{model.name} {version.name}"] = (address(gateway_url, model, version.name), row)
+            found[f"{model.name} {version.name}"] = (probe_address(gateway_url, model, version.name), row)
     return found
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 
-from infra.config_schema import ModelSettings
+from infra.config_schema import ModelSettings, RuntimeName
 from infra.names import MODELS_NAMESPACE
+from infra.serving import base_path
 from pipeline.provenance import REFERENCE, build_folder
 from tools.problem import Problem, ProblemError
 from tools.progress import Progress
 
+PREDICT = "/predict"
 VERSION_HEADER = "x-model-version"
 ANSWER_SECONDS = 30.0
 READY_SECONDS = 180.0
@@ -29,6 +31,9 @@ class Address:
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    foreign: bool = False
+    """Whether a server that is not ours may answer, whose statuses say less."""
+    method: str = "POST"
 
     def curl(self, row: Row) -> str:
         """A command for a POSIX shell that asks with `row`."""
@@ -41,20 +46,41 @@ def address(gateway_url: str, model: ModelSettings, version: str | None, by: str
     """The address of a model, or of one version of it by `path` or by `header`.
 
     Raises:
-        ProblemError: the model has no such version.
+        ProblemError: the model has no such version, or no `/predict`.
     """
     known = [each.name for each in model.versions]
     if version is not None and version not in known:
         fix = "name one of these, or leave --version out for the split"
         problem = Problem("--version", f"no such version of {model.name}", f"'{version}'", ", ".join(known), fix)
         raise ProblemError([problem])
-    prefix = "" if model.path_prefix == "/" else model.path_prefix or f"/{model.name}"
+    if (base := base_path(model, version)) != PREDICT:
+        what, fix = f"{model.name} has no {PREDICT}", f"ask {_prefix(model)}{base} with a client of its protocol"
+        raise ProblemError([Problem("MODEL", what, base, "runtime modelway or container", fix)])
     headers = {"host": model.host} if model.host else {}
+    foreign = any(each.runtime is not RuntimeName.MODELWAY for each in model.versions)
     if version is None:
-        return Address(f"{gateway_url}{prefix}/predict", headers)
+        return Address(f"{gateway_url}{_prefix(model)}{PREDICT}", headers, foreign)
     if by == "header":
-        return Address(f"{gateway_url}{prefix}/predict", {**headers, VERSION_HEADER: version})
-    return Address(f"{gateway_url}{prefix}/{version}/predict", headers)
+        return Address(f"{gateway_url}{_prefix(model)}{PREDICT}", {**headers, VERSION_HEADER: version}, foreign)
+    return Address(f"{gateway_url}{_prefix(model)}/{version}{PREDICT}", headers, foreign)
+
+
+def probe_address(gateway_url: str, model: ModelSettings, version: str | None) -> Address:
+    """Where a model, or one version of it, shows that it is served: at `/predict`, else at what its protocol has."""
+    path = _PROBES.get(base_path(model, version))
+    if path is None:
+        return address(gateway_url, model, version)
+    pinned = "" if version is None else f"/{version}"
+    headers = {"host": model.host} if model.host else {}
+    return Address(f"{gateway_url}{_prefix(model)}{pinned}{path}", headers, foreign=True, method="GET")
+
+
+_PROBES = {"/v2": "/v2/health/ready", "/v1": "/v1/models"}
+"""By what stands for the model in its URL."""
+
+
+def _prefix(model: ModelSettings) -> str:
+    return "" if model.path_prefix == "/" else model.path_prefix or f"/{model.name}"
 
 
 def reference_row(model: ModelSettings, kubectl: Sequence[str] = ()) -> Row | None:
@@ -68,7 +94,10 @@ def reference_row(model: ModelSettings, kubectl: Sequence[str] = ()) -> Row | No
 
 
 def _described_row(model: ModelSettings, kubectl: Sequence[str]) -> Row | None:
-    service = f"{model.name}-{model.versions[0].name}:http"
+    own = [version.name for version in model.versions if version.runtime is RuntimeName.MODELWAY]
+    if not own:
+        return None
+    service = f"{model.name}-{own[0]}:http"
     path = f"/api/v1/namespaces/{MODELS_NAMESPACE}/services/{service}/proxy/openapi.json"
     asked = subprocess.run([*kubectl, "--request-timeout=10s", "get", "--raw", path], capture_output=True, check=False)
     return next(_examples(json.loads(asked.stdout)), None) if asked.returncode == 0 else None
@@ -153,10 +182,19 @@ def wait_for(addresses: Mapping[str, tuple[Address, Row | None]], progress: Prog
 
 def _state(client: httpx.Client, where: Address, row: Row | None) -> str | None:
     """None when the address serves; else what it said."""
+    body = (row or {}) if where.method == "POST" else None
     try:
-        answer = client.post(where.url, json=row or {}, headers=dict(where.headers), timeout=5)
+        answer = client.request(where.method, where.url, json=body, headers=dict(where.headers), timeout=5)
     except httpx.HTTPError as error:
         return str(error) or type(error).__name__
+    return None if _served(where, row, answer.status_code) else f"status {answer.status_code}"
+
+
+def _served(where: Address, row: Row | None, status: int) -> bool:
+    if row or where.method == "GET":
+        return status == httpx.codes.OK
+    if where.foreign:
+        # The gateway answers 404 without a route and 5xx without a pod; anything else is the server's opinion of `{}`.
+        return status < httpx.codes.INTERNAL_SERVER_ERROR and status != httpx.codes.NOT_FOUND
     # Without a row to ask with, 422 proves that the model's own server answered.
-    served = answer.status_code in ((200,) if row else (200, 422))
-    return None if served else f"status {answer.status_code}"
+    return status in (httpx.codes.OK, httpx.codes.UNPROCESSABLE_ENTITY)

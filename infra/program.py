@@ -8,9 +8,10 @@ from modelway import Gateway, ModelService, MonitoringStack, RestrictedNamespace
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
-from infra.config_schema import ModelSettings, Settings
+from infra.config_schema import ModelSettings, RuntimeName, Settings, VersionSettings
 from infra.ground import Ground, ground_of
 from infra.names import MODELS_NAMESPACE
+from infra.serving import container_args
 from infra.settings import load, read_lock, resolve_image
 from tools.problem import Problem, ProblemError
 
@@ -78,18 +79,7 @@ def _service_args(
     pull_secret: pulumi.Output[str] | None,
     images: dict[tuple[str, str], str],
 ) -> ModelServiceArgs:
-    versions: list[ModelVersionArgs] = []
-    for version in model.versions:
-        args: ModelVersionArgs = {"name": version.name, "image": images[model.name, version.name]}
-        if version.weight is not None:
-            args["weight"] = version.weight
-        if version.replicas is not None:
-            args["replicas"] = version.replicas
-        if version.autoscaling is not None:
-            args["autoscaling"] = version.autoscaling.model_dump()  # type: ignore[typeddict-item]
-        if version.resources is not None:
-            args["resources"] = version.resources.model_dump()  # type: ignore[typeddict-item]
-        versions.append(args)
+    versions = [_version_args(version, images[model.name, version.name]) for version in model.versions]
     result: ModelServiceArgs = {
         "versions": versions,
         "namespace": MODELS_NAMESPACE,
@@ -103,4 +93,30 @@ def _service_args(
         result["host"] = model.host
     if model.path_prefix is not None:
         result["path_prefix"] = model.path_prefix
+    if model.feedback:
+        result["feedback"] = True
+        result["feedback_outcomes"] = model.feedback_outcomes
+    if model.docs:
+        result["docs"] = True
     return result
+
+
+def _version_args(version: VersionSettings, image: str) -> ModelVersionArgs:
+    args: ModelVersionArgs = {"name": version.name, "image": image}
+    if version.weight is not None:
+        args["weight"] = version.weight
+    if version.replicas is not None:
+        args["replicas"] = version.replicas
+    if version.autoscaling is not None:
+        args["autoscaling"] = version.autoscaling.model_dump()  # type: ignore[typeddict-item]
+    if version.resources is not None:
+        args["resources"] = version.resources.model_dump(exclude_none=True)  # type: ignore[typeddict-item]
+    if version.runtime is not RuntimeName.MODELWAY:
+        args["runtime"] = version.runtime.value
+    if version.container is not None:
+        args["container"] = container_args(version)  # type: ignore[typeddict-item]
+    if version.gpus is not None:
+        args["gpus"] = version.gpus
+    if version.allow_pickle:
+        args["allow_pickle"] = True
+    return args

@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from modelway.namespace import RestrictedNamespace, RestrictedNamespaceArgs
     from modelway.registry.existing import ExistingRegistry, ExistingRegistryArgs
     from modelway.registry.local import LocalRegistry, LocalRegistryArgs
-    from modelway.serving.model_server import AutoscalingArgs, ModelServer, ModelServerArgs, ResourcesArgs
+    from modelway.serving.model_server import (
+        AutoscalingArgs,
+        ContainerArgs,
+        ModelServer,
+        ModelServerArgs,
+        ResourcesArgs,
+        SecretKeyArgs,
+    )
     from modelway.serving.model_service import ModelService, ModelServiceArgs, ModelVersionArgs
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AutoscalingArgs",
+    "ContainerArgs",
     "ExistingCluster",
     "ExistingClusterArgs",
     "ExistingRegistry",
@@ -41,6 +49,7 @@ __all__ = [
     "ResourcesArgs",
     "RestrictedNamespace",
     "RestrictedNamespaceArgs",
+    "SecretKeyArgs",
 ]
 
 _ROOMS = {
@@ -51,7 +60,14 @@ _ROOMS = {
     "modelway.namespace": ("RestrictedNamespace", "RestrictedNamespaceArgs"),
     "modelway.registry.existing": ("ExistingRegistry", "ExistingRegistryArgs"),
     "modelway.registry.local": ("LocalRegistry", "LocalRegistryArgs"),
-    "modelway.serving.model_server": ("AutoscalingArgs", "ModelServer", "ModelServerArgs", "ResourcesArgs"),
+    "modelway.serving.model_server": (
+        "AutoscalingArgs",
+        "ContainerArgs",
+        "ModelServer",
+        "ModelServerArgs",
+        "ResourcesArgs",
+        "SecretKeyArgs",
+    ),
     "modelway.serving.model_service": ("ModelService", "ModelServiceArgs", "ModelVersionArgs"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

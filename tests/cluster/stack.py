@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("MODELWAY_TEST_COUNTS") == "full"
 """Whether counts are the full ones (`make test-long`) or the short ones of every run."""
+UP = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from infra import deploy
+print(*deploy.up(deploy.job("node", Console(stderr=True), Path(sys.argv[1]))).urls[sys.argv[2]], sep="\\n")
+"""
 PORTS = {"MODELWAY_GATEWAY_PORT": "18081", "MODELWAY_REGISTRY_PORT": "15001", "MODELWAY_API_PORT": "16444"}
 
 
@@ -31,6 +40,20 @@ class Stack:
     def modelway(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command line; with `check`, fail with its whole output when it fails."""
         return modelway({**self.environment, **environment}, *arguments, check=check)
+
+    def up_with(self, model: dict[str, Any], project: Path) -> list[str]:
+        """`modelway up` of the stack with one more model, from files in the new folder `project`; that model's URLs."""
+        (project / "stacks").mkdir(parents=True)
+        shutil.copy(PROJECT / "Pulumi.yaml", project)
+        document = yaml.safe_load((PROJECT / "stacks/Pulumi.node.yaml").read_text())
+        document["config"]["modelway:models"].append(model)
+        (project / "stacks/Pulumi.node.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        command = [sys.executable, "-c", UP, str(project), model["name"]]
+        result = subprocess.run(
+            command, cwd=PROJECT, env=dict(self.environment), capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout.splitlines()
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         """Run kubectl against the node and return what it prints."""

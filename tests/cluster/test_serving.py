@@ -62,6 +62,30 @@ def test_the_weighted_route_is_within_a_point_and_a_half_of_90_to_10(stack: Stac
     assert abs(100 * versions.count("v2") / count - 10) <= 1.5
 
 
+@pytest.mark.parametrize(
+    ("path", "version", "headers"),
+    [
+        ("v1/v2/models/breast-cancer/infer", "v1", {}),
+        ("v2/v2/models/breast-cancer/infer", "v2", {}),
+        ("v2/models/breast-cancer/infer", "v2", {"x-model-version": "v2"}),
+    ],
+)
+def test_tensors_give_the_predictions_of_the_reference(
+    stack: Stack, path: str, version: str, headers: dict[str, str]
+) -> None:
+    reference = stack.reference(version)
+    rows = [list(row.values()) for row in reference["rows"]]
+    tensor = {"name": "features", "datatype": "FP32", "shape": [len(rows), len(rows[0])], "data": rows}
+    answer = httpx.post(
+        f"{stack.gateway}/breast-cancer/{path}", json={"inputs": [tensor]}, headers=headers, trust_env=False
+    )
+    assert answer.status_code == 200, answer.text
+    outputs = {output["name"]: output["data"] for output in answer.json()["outputs"]}
+    assert outputs["prediction"] == reference["prediction"]
+    expected = [value for row in reference["probability"] for value in row]
+    assert max(abs(got - value) for got, value in zip(outputs["probability"], expected, strict=True)) <= 1e-5
+
+
 @pytest.mark.parametrize("path", ["v3/predict", "v2/models/iris/infer", "metrics", "healthz", "v1/metrics", "v1/docs"])
 def test_nothing_but_predict_is_routed(stack: Stack, path: str) -> None:
     assert httpx.post(f"{stack.gateway}/breast-cancer/{path}", json={}, trust_env=False).status_code == 404

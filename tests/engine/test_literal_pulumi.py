@@ -35,8 +35,8 @@ PROBLEMS = [
     "modelway:models[0].name: no DNS label: got 'Iris', allowed lower-case letters, digits and '-', a letter first, "
     "no '-' last, at most 63 characters; rename it.",
     "modelway:models[0].versions[1].weight: wrong type: got '1' (str), allowed a whole number; correct it.",
-    "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, host, pathPrefix, drainSeconds; "
-    "remove or correct it.",
+    "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, host, pathPrefix, drainSeconds, "
+    "feedback, feedbackOutcomes, docs; remove or correct it.",
     "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, registry, images, "
     "models; write 'gateway'.",
     "modelway:models wine.versions: version name used twice: got 'v1', allowed each name once; "

@@ -18,7 +18,7 @@ evaluation_interval: 15s
 tests:
   - interval: 15s
     input_series:
-      - series: 'modelway_model_info{model="iris",version="v1",namespace="m",pod="iris-v1-x",digest="d"}'
+      - series: 'up{job="model-servers",model="iris",version="v1",namespace="m",pod="iris-v1-x"}'
         values: '1x20'
       - series: 'modelway_requests_total{model="iris",version="v1",namespace="m",pod="iris-v1-x",code="200"}'
         values: '0+150x20'

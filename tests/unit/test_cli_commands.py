@@ -20,7 +20,7 @@ from infra import cli, images, machine, predictions
 from infra.choose import choose
 from infra.config_schema import ModelSettings, Settings
 from infra.identity import ClusterIdentity
-from infra.predictions import Address, address, ask, read_row
+from infra.predictions import Address, address, ask, probe_address, read_row
 from infra.state import pods_by_version
 from tools.paths import PROJECT
 from tools.problem import Problem, ProblemError
@@ -146,6 +146,42 @@ def test_addresses_follow_prefix_host_version_and_header() -> None:
     assert address(gateway, owner, "v1") == Address(f"{gateway}/v1/predict", {"host": "m.example.org"})
     with pytest.raises(ProblemError, match="no such version of m: got 'v3', allowed v1, v2"):
         address(gateway, MODEL, "v3")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "split", "pinned"),
+    [
+        ("mlserver", "/m/v2/health/ready", "/m/v1/v2/health/ready"),
+        ("triton", "/m/v2/health/ready", "/m/v1/v2/health/ready"),
+        ("vllm", "/m/v1/models", "/m/v1/v1/models"),
+    ],
+)
+def test_a_model_without_predict_is_awaited_by_its_protocol_and_asked_by_other_clients(
+    runtime: str, split: str, pinned: str
+) -> None:
+    versions = [{"name": "v1", "image": "m:v1", "runtime": runtime}]
+    model = ModelSettings.model_validate({"name": "m", "versions": versions})
+    assert probe_address("http://g", model, None) == Address(f"http://g{split}", {}, foreign=True, method="GET")
+    assert probe_address("http://g", model, "v1").url == f"http://g{pinned}"
+    with pytest.raises(ProblemError, match=r"MODEL: m has no /predict: got /v\d, allowed runtime"):
+        address("http://g", model, None)
+
+
+@pytest.mark.parametrize(
+    ("where", "row", "served"),
+    [
+        (Address("u"), {"a": 1}, {200}),
+        (Address("u"), None, {200, 422}),
+        (Address("u", foreign=True), {"a": 1}, {200}),
+        (Address("u", foreign=True), None, {200, 400, 415, 422}),
+        (Address("u", method="GET"), {"a": 1}, {200}),
+    ],
+)
+def test_a_url_is_served_when_no_gateway_could_have_answered_so(
+    where: Address, row: dict[str, Any] | None, served: set[int]
+) -> None:
+    statuses = (200, 400, 404, 415, 422, 500, 503, 504)
+    assert {status for status in statuses if predictions._served(where, row, status)} == served
 
 
 class Server(http.server.BaseHTTPRequestHandler):

@@ -1,10 +1,13 @@
 """What `ModelService` and `ModelServer` register."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 from modelway import ModelServer, ModelService
+from modelway.serving import model_service
 
 DIGEST = "registry.example/iris@sha256:" + "a" * 64
 Deploy = Callable[[Callable[[], object]], Any]
@@ -28,11 +31,11 @@ def test_every_child_hangs_from_its_version_and_the_version_from_the_model(deplo
     version = "urn:pulumi:test::modelway::modelway:index:ModelServer"
     expected = [
         "urn:pulumi:test::modelway::pulumi:pulumi:Stack$modelway:index:ModelService::iris",
-        f"{prefix}$kubernetes:gateway.networking.k8s.io/v1:HTTPRoute::iris-route",
         f"{prefix}$kubernetes:gateway.networking.k8s.io/v1:HTTPRoute::iris-split-route",
     ]
     for name in ("iris-v1", "iris-v2"):
         expected += [
+            f"{prefix}$kubernetes:gateway.networking.k8s.io/v1:HTTPRoute::{name}-route",
             f"{prefix}$modelway:index:ModelServer::{name}",
             f"{version}$kubernetes:apps/v1:Deployment::{name}-deployment",
             f"{version}$kubernetes:core/v1:Service::{name}-service",
@@ -45,29 +48,103 @@ def test_every_child_hangs_from_its_version_and_the_version_from_the_model(deplo
 
 def test_only_the_split_route_carries_weights(deploy: Deploy) -> None:
     deployed = deploy(service())
-    (split,) = deployed.inputs("iris-split-route")["spec"]["rules"]
-    assert [(ref["name"], ref["weight"]) for ref in split["backendRefs"]] == [("iris-v1", 90), ("iris-v2", 10)]
-    assert split["matches"] == [{"path": {"type": "Exact", "value": "/iris/predict"}}]
-    pinned = deployed.inputs("iris-route")["spec"]["rules"]
-    assert [[ref["name"] for ref in rule["backendRefs"]] for rule in pinned] == [
-        ["iris-v1"],
-        ["iris-v1"],
-        ["iris-v2"],
-        ["iris-v2"],
-    ]
+    split = deployed.inputs("iris-split-route")["spec"]["rules"]
+    assert {tuple((ref["name"], ref["weight"]) for ref in rule["backendRefs"]) for rule in split} == {
+        (("iris-v1", 90), ("iris-v2", 10))
+    }
+    assert split[0]["matches"] == [{"path": {"type": "Exact", "value": "/iris/predict"}}]
+    pinned = deployed.inputs("iris-v2-route")["spec"]["rules"]
+    assert {ref["name"] for rule in pinned for ref in rule["backendRefs"]} == {"iris-v2"}
 
 
 def test_a_version_is_reached_by_exact_path_and_by_header(deploy: Deploy) -> None:
-    rules = deploy(service()).inputs("iris-route")["spec"]["rules"]
-    assert [rule["matches"] for rule in rules[2:]] == [
-        [{"path": {"type": "Exact", "value": "/iris/v2/predict"}}],
-        [
-            {
-                "path": {"type": "Exact", "value": "/iris/predict"},
-                "headers": [{"type": "Exact", "name": "x-model-version", "value": "v2"}],
-            }
-        ],
+    rules = deploy(service()).inputs("iris-v2-route")["spec"]["rules"]
+    assert rules[0]["matches"] == [
+        {"path": {"type": "Exact", "value": "/iris/v2/predict"}},
+        {
+            "path": {"type": "Exact", "value": "/iris/predict"},
+            "headers": [{"type": "Exact", "name": "x-model-version", "value": "v2"}],
+        },
     ]
+
+
+def test_feedback_makes_one_key_per_model_that_every_version_mounts(deploy: Deploy) -> None:
+    deployed = deploy(service(feedback=True, feedback_outcomes=["revenue", "returned"]))
+    secret = deployed.inputs("iris-feedback-key")
+    assert secret["metadata"]["name"] == "iris-feedback-key"
+    assert secret["data"]["4dabf18193072939515e22adb298388d"] == "1b47061264138c4ac30d75fd1eb44270"
+    key = base64.b64decode(base64.b64decode(secret["data"]["value"]["keys"]))
+    assert len(key) == 32
+    for name in ("iris-v1", "iris-v2"):
+        pod = deployed.inputs(f"{name}-deployment")["spec"]["template"]["spec"]
+        (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "feedback-key"]
+        assert volume["secret"]["secretName"] == "iris-feedback-key"
+        env = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+        assert env["MODELWAY_FEEDBACK_KEY_FILE"] == "/var/run/secrets/modelway/feedback/keys"
+        assert env["MODELWAY_FEEDBACK_OUTCOMES"] == "revenue,returned"
+    paths = [
+        match["path"]["value"]
+        for rule in deployed.inputs("iris-split-route")["spec"]["rules"]
+        for match in rule["matches"]
+    ]
+    assert "/iris/feedback" in paths
+
+
+def test_two_runs_draw_different_keys_and_the_first_is_kept(deploy: Deploy) -> None:
+    assert model_service.new_feedback_key() != model_service.new_feedback_key()
+    seen: list[pulumi.ResourceOptions] = []
+    register = model_service.register
+
+    def recorded(name: str, manifest: dict[str, Any], opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+        seen.extend([opts] if name == "iris-feedback-key" else [])
+        return register(name, manifest, opts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_service, "register", recorded)
+        deploy(service(feedback=True))
+    assert [opts.ignore_changes for opts in seen] == [["data"]]
+
+
+def test_without_feedback_there_is_no_key_and_no_route(deploy: Deploy) -> None:
+    deployed = deploy(service())
+    assert deployed.names("Secret") == []
+    assert "feedback" not in str(deployed.inputs("iris-split-route"))
+
+
+def test_docs_are_routed_per_version_where_switched_on(deploy: Deploy) -> None:
+    deployed = deploy(service(docs=True))
+    rules = deployed.inputs("iris-v1-route")["spec"]["rules"]
+    docs = {
+        rule["matches"][0]["path"]["value"]: rule["filters"][0]["urlRewrite"]["path"]["replaceFullPath"]
+        for rule in rules
+        if len(rule["matches"]) == 1 and rule["matches"][0]["path"]["type"] == "Exact"
+    }
+    assert docs == {"/iris/v1/docs": "/docs", "/iris/v1/openapi.json": "/openapi.json"}
+    assert "docs" not in str(deployed.inputs("iris-split-route"))
+
+
+def test_a_container_brings_its_own_port_paths_and_start(deploy: Deploy) -> None:
+    container = {"port": 5000.0, "admin_port": 5000.0, "predict_path": "/invocations", "command": ["gunicorn", "app"]}
+    deployed = deploy(
+        service(versions=[{"name": "v1", "image": DIGEST, "runtime": "container", "container": container}])
+    )
+    server = deployed.inputs("iris-v1-deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert server["command"] == ["gunicorn", "app"]
+    assert server["ports"] == [{"name": "http", "containerPort": 5000, "protocol": "TCP"}]
+    assert server["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http", "scheme": "HTTP"}
+    (rule,) = deployed.inputs("iris-split-route")["spec"]["rules"]
+    assert rule["filters"][0]["urlRewrite"]["path"]["replaceFullPath"] == "/invocations"
+
+
+def test_a_model_without_predict_is_named_by_the_base_of_its_protocol(deploy: Deploy) -> None:
+    urls: list[list[str]] = []
+
+    def program() -> None:
+        versions = [{"name": "v1", "image": DIGEST, "runtime": "vllm"}]
+        ModelService("llm", {"versions": versions, "namespace": "m", "gateway_url": "http://g"}).urls.apply(urls.append)
+
+    deploy(program)
+    assert urls == [["http://g/llm/v1", "http://g/llm/v1/v1"]]
 
 
 def test_a_model_with_a_host_may_answer_at_its_root(deploy: Deploy) -> None:
@@ -130,7 +207,7 @@ def test_a_single_pod_has_no_disruption_budget_that_would_block_a_drain(deploy: 
         (
             {"versions": [{"name": "predict", "image": DIGEST}]},
             "ModelService(\"iris\").versions name: reserved: got 'predict', allowed any DNS label but docs, feedback, "
-            "models, predict; rename the version.",
+            "models, predict, split; rename the version.",
         ),
         (
             {"versions": []},
@@ -146,6 +223,20 @@ def test_a_single_pod_has_no_disruption_budget_that_would_block_a_drain(deploy: 
             {"versions": [{"name": "v1", "image": "iris:latest"}]},
             "ModelServer(\"iris-v1\").image: no digest: got 'iris:latest', allowed REPOSITORY@sha256:<64 hex digits>; "
             "write the digest that the push printed.",
+        ),
+        (
+            {"versions": [{"name": "v1", "image": DIGEST, "runtime": "tritan"}]},
+            "ModelService(\"iris\").versions v1.runtime: unknown value: got 'tritan', allowed modelway, container, "
+            "mlserver, triton, vllm; write 'triton'.",
+        ),
+        (
+            {"versions": [{"name": "v1", "image": DIGEST, "container": {"port": 8000}}]},
+            'ModelService("iris").versions v1.container.port: does not fit the runtime: got port with runtime modelway, '
+            "allowed none, it is configured by its own image; remove port.",
+        ),
+        (
+            {"versions": [{"name": "v1", "image": DIGEST, "runtime": "triton"}], "feedback": True},
+            'ModelService("iris").feedback: not every version has it: got v1, allowed runtime modelway; remove feedback.',
         ),
     ],
 )

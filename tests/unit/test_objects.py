@@ -10,10 +10,11 @@ from modelway.gateway.objects import GatewaySpec, crd_manifests, gateway_manifes
 from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.objects import MonitoringSpec, monitoring_manifests
 from modelway.namespace import default_deny_manifest, namespace_manifest
-from modelway.serving.objects import Autoscaling, ServerSpec, server_manifests
+from modelway.serving.objects import Autoscaling, ServerSpec, feedback_key_manifest, server_manifests
 from modelway.serving.routes import Arm, RouteSpec, route_manifests
 
-IMAGE = "registry.example/x@sha256:" + "a" * 64
+from tests.unit.runtime_samples import FULL, IMAGE, foreign
+
 GATEWAY = GatewaySpec("modelway", "modelway-gateway", ("modelway-models",), "modelway-monitoring")
 SERVER = ServerSpec("iris", "v1", "modelway-models", IMAGE, "modelway-gateway", "modelway-monitoring")
 SCALED = ServerSpec(
@@ -26,9 +27,10 @@ SCALED = ServerSpec(
     autoscaling=Autoscaling(2, 5),
     pull_secret="pull",
 )
-ROUTES = RouteSpec(
-    "iris", "modelway-models", "modelway", "modelway-gateway", [Arm("v1", "iris-v1", 100)], "/iris", "iris.example"
-)
+ARMS = [Arm(name, f"iris-{name}", 100, foreign(name).server) for name in FULL if name != "vllm"]
+LLM = [Arm("v1", "llm-v1", 100, foreign("vllm").server)]
+ROUTES = RouteSpec("iris", "modelway-models", "modelway", "modelway-gateway", ARMS, "/iris", "iris.example")
+LLM_ROUTES = RouteSpec("llm", "modelway-models", "modelway", "modelway-gateway", LLM, "/llm")
 MONITORING = MonitoringSpec("modelway-monitoring", IMAGE, ScrapeSpec(("modelway-models",), "modelway-gateway"))
 
 
@@ -38,7 +40,10 @@ def manifests() -> list[dict[str, Any]]:
         default_deny_manifest("modelway-models"),
         *server_manifests(SERVER),
         *server_manifests(SCALED),
+        *(manifest for name in FULL for manifest in server_manifests(foreign(name))),
         *route_manifests(ROUTES),
+        *route_manifests(LLM_ROUTES),
+        feedback_key_manifest("iris", "modelway-models", "c2VjcmV0"),
         *gateway_manifests(GATEWAY),
         *network_policies(GATEWAY),
         *monitoring_manifests(MONITORING),
@@ -114,7 +119,7 @@ def test_the_gateway_api_comes_from_the_standard_channel() -> None:
     assert channels == {"standard"}
 
 
-@pytest.mark.parametrize("pod", list(pods()), ids=lambda pod: pod["metadata"]["labels"]["app.kubernetes.io/name"])
+@pytest.mark.parametrize("pod", list(pods()), ids=lambda pod: "-".join(list(pod["metadata"]["labels"].values())[::3]))
 def test_every_pod_is_hardened(pod: dict[str, Any]) -> None:
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False

@@ -57,7 +57,7 @@ def test_the_node_stack_serves_both_versions_behind_one_gateway(deploy: Deploy) 
         "breast-cancer-v2-deployment",
         "monitoring-deployment",
     ]
-    assert deployed.names("HTTPRoute") == ["breast-cancer-route", "breast-cancer-split-route"]
+    assert deployed.names("HTTPRoute") == [f"breast-cancer-{which}-route" for which in ("split", "v1", "v2")]
     assert deployed.names("Release") == ["gateway-envoy-gateway"]
     assert deployed.names("Namespace") == [
         "gateway-namespace-namespace",
@@ -114,3 +114,38 @@ def test_monitoring_can_be_left_out(deploy: Deploy) -> None:
 def test_no_two_resources_share_a_name_and_a_type(deploy: Deploy) -> None:
     names = [(resource.typ, resource.name) for resource in deploy(run()).resources]
     assert [name for name in names if names.count(name) > 1] == []
+
+
+@pytest.mark.usefixtures("node")
+def test_a_foreign_server_is_deployed_as_the_stack_says(deploy: Deploy) -> None:
+    digest = "registry.example/iris@sha256:" + "a" * 64
+    container = {
+        "port": 5000,
+        "adminPort": 5001,
+        "env": {"LOG_LEVEL": "info"},
+        "secretEnv": {"TOKEN": {"secret": "hub", "key": "token"}},
+        "writablePaths": ["/cache"],
+    }
+    version = {"name": "v1", "image": digest, "runtime": "container", "container": container, "gpus": 2}
+    deployed = deploy(run(models=[{"name": "iris", "versions": [{**version, "resources": {"cpuLimit": "3"}}]}]))
+    server = deployed.inputs("iris-v1-deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert {port["name"]: port["containerPort"] for port in server["ports"]} == {"http": 5000, "admin": 5001}
+    assert server["env"] == [
+        {"name": "MODELWAY_MODEL", "value": "iris"},
+        {"name": "MODELWAY_VERSION", "value": "v1"},
+        {"name": "LOG_LEVEL", "value": "info"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}},
+    ]
+    assert server["resources"]["limits"] == {"cpu": "3", "memory": "512Mi", "nvidia.com/gpu": "2"}
+
+
+@pytest.mark.usefixtures("node")
+def test_feedback_docs_and_pickle_reach_the_server(deploy: Deploy) -> None:
+    digest = "registry.example/iris@sha256:" + "a" * 64
+    version = {"name": "v1", "image": digest, "allowPickle": True}
+    switched = {"feedback": True, "feedbackOutcomes": ["revenue"], "docs": True}
+    deployed = deploy(run(models=[{"name": "iris", "versions": [version], **switched}]))
+    server = deployed.inputs("iris-v1-deployment")["spec"]["template"]["spec"]["containers"][0]
+    names = {each["name"] for each in server["env"]}
+    assert {"MODELWAY_ALLOW_PICKLE", "MODELWAY_FEEDBACK_KEY_FILE", "MODELWAY_FEEDBACK_OUTCOMES"} <= names
+    assert deployed.names("Secret") == ["iris-feedback-key"]

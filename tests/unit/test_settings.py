@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from modelway import ContainerArgs
+from modelway.serving.runtime_checks import CONTAINER_FIELDS
+from modelway.serving.runtimes import RUNTIMES
 
+from infra.config_schema import ContainerSettings, RuntimeName
 from infra.settings import load, load_file, read_lock, resolve_image
 from tools.problem import ProblemError
 
@@ -82,7 +86,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(models=versions({"name": "predict"})),
         "modelway:models[0].versions[0].name: reserved name: got 'predict', allowed any DNS label but docs, feedback, "
-        "models, predict; rename the version.",
+        "models, predict, split; rename the version.",
     ),
     (
         config(models=versions({"name": "V_1"})),
@@ -100,7 +104,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(models=versions({"name": "v1", "wieght": 100})),
         "modelway:models[0].versions[0].wieght: unknown key: got 'wieght', allowed name, image, weight, replicas, "
-        "autoscaling, resources; write 'weight'.",
+        "autoscaling, resources, runtime, container, gpus, allowPickle; write 'weight'.",
     ),
     (
         config(models=versions({"name": "v1", "replicas": 0})),
@@ -138,6 +142,42 @@ CASES: list[tuple[dict[str, Any], str]] = [
         "set pathPrefix or host.",
     ),
     (
+        config(models=versions({"name": "v1", "runtime": "trition"})),
+        "modelway:models[0].versions[0].runtime: unknown value: got 'trition', allowed modelway, container, mlserver, "
+        "triton, vllm; write 'triton'.",
+    ),
+    (
+        config(models=versions({"name": "v1", "runtime": "vllm", "container": {"adminPort": 9091}})),
+        "modelway:models iris.v1.container.adminPort: does not fit the runtime: got adminPort with runtime vllm, allowed "
+        "args, env, secretEnv, startupSeconds, writablePaths, modelPath; remove adminPort.",
+    ),
+    (
+        config(models=versions({"name": "v1", "runtime": "container", "container": {"env": {"WORKERS": 2}}})),
+        "modelway:models[0].versions[0].container.env.WORKERS: wrong type: got 2 (int), allowed text; correct it.",
+    ),
+    (
+        config(
+            models=versions(
+                {"name": "v1", "runtime": "container", "container": {"secretEnv": {"T": {"secret": "s", "kye": "k"}}}}
+            )
+        ),
+        "modelway:models[0].versions[0].container.secretEnv.T.kye: unknown key: got 'kye', allowed secret, key; "
+        "write 'key'.",
+    ),
+    (
+        config(models=[{**versions({"name": "v1"})[0], "feedbackOutcomes": ["revenue"]}]),
+        "modelway:models iris.feedbackOutcomes: set without feedback: got revenue, allowed with feedback; set feedback.",
+    ),
+    (
+        config(
+            models=[
+                {"name": name, "versions": [{"name": v, "image": DIGEST}]} for name, v in (("a", "b-c"), ("a-b", "c"))
+            ]
+        ),
+        "modelway:models a-b: two objects of one name: got a-b-c of a and of a-b, allowed different MODEL-VERSION; "
+        "rename one model or version.",
+    ),
+    (
         config(registry={"username": "me"}),
         "modelway:registry.password: missing: got nothing, allowed url, username and password; set password.",
     ),
@@ -163,6 +203,30 @@ def test_a_production_stack_must_spell_the_digest() -> None:
         "modelway:images.prometheus: no digest in a production stack: got 'prom/prometheus:v3', allowed REPOSITORY@"
         "sha256:<64 hex digits>; set images.prometheus.",
     ]
+
+
+def test_a_production_stack_opens_no_pickle() -> None:
+    version = {"name": "v1", "image": DIGEST, "allowPickle": True}
+    raw = config(
+        environment="production",
+        cluster={"provider": "existing", "kubeconfig": "k"},
+        gateway={"address": "models.example"},
+        images={"gateway": DIGEST, "prometheus": DIGEST},
+        models=[{"name": "iris", "versions": [version]}],
+    )
+    assert sentences(raw, "prod") == [
+        "modelway:models iris.v1.allowPickle: opens files that can run any code in a production stack: got true, allowed "
+        "ONNX, XGBoost, LightGBM or skops; package the model in one of these and remove allowPickle."
+    ]
+
+
+def test_the_stack_knows_the_runtimes_of_the_components() -> None:
+    assert [each.value for each in RuntimeName] == list(RUNTIMES)
+
+
+def test_the_stack_has_exactly_the_container_fields_of_the_components() -> None:
+    known = {name for names in CONTAINER_FIELDS.values() for name in names}
+    assert set(ContainerSettings.model_fields) == known == set(ContainerArgs.__annotations__)
 
 
 def test_problems_of_different_keys_are_reported_together() -> None:

@@ -281,6 +281,7 @@ def _proxy_policy(spec: GatewaySpec) -> Manifest:
         egress=[
             DNS_EGRESS,
             {"to": [_peer(spec.namespace, CONTROLLER_LABELS)], "ports": _tcp(18000, 18001, 18002)},
-            {"to": servers, "ports": _tcp(8080)},
+            # Each server's own policy says which of its ports, since runtimes differ.
+            {"to": servers},
         ],
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from modelway.monitoring.quality import quality_groups
+
 SCRAPE_INTERVAL_SECONDS = 5
 """Short, since a page is due within 90 seconds of an outage."""
 ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -27,10 +29,35 @@ def prometheus_config(spec: ScrapeSpec) -> dict[str, Any]:
         },
         "rule_files": ["/etc/prometheus/rules.yml"],
         "scrape_configs": [
-            _pods("model-servers", spec.models_namespaces, "model-server", "9090", "/metrics"),
+            _model_servers(spec),
             _pods("gateway", (spec.gateway_namespace,), "proxy", "19001", "/stats/prometheus"),
             _containers(spec),
             {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]},
+        ],
+    }
+
+
+def _model_servers(spec: ScrapeSpec) -> dict[str, Any]:
+    """Every model server on the port and the path that its own annotations name, since runtimes differ."""
+    pod = "__meta_kubernetes_pod"
+    return {
+        "job_name": "model-servers",
+        # Feedback counts for the version that predicted, which need not be the one that is scraped.
+        "honor_labels": True,
+        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": list(spec.models_namespaces)}}],
+        "relabel_configs": [
+            _keep(f"{pod}_label_app_kubernetes_io_component", "model-server"),
+            {
+                "source_labels": [f"{pod}_annotation_prometheus_io_port"],
+                "target_label": f"{pod}_container_port_number",
+                "action": "keepequal",
+            },
+            _keep(f"{pod}_phase", "Running"),
+            {"source_labels": [f"{pod}_annotation_prometheus_io_path"], "target_label": "__metrics_path__"},
+            {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+            {"source_labels": [f"{pod}_name"], "target_label": "pod"},
+            {"source_labels": [f"{pod}_label_app_kubernetes_io_name"], "target_label": "model"},
+            {"source_labels": [f"{pod}_label_app_kubernetes_io_version"], "target_label": "version"},
         ],
     }
 
@@ -76,14 +103,17 @@ def _containers(spec: ScrapeSpec) -> dict[str, Any]:
 
 
 BY_VERSION = "sum by (model, version)"
-JOIN = "* on (namespace, pod) group_left (model, version) max by (namespace, pod, model, version) (modelway_model_info)"
+JOIN = (
+    "* on (namespace, pod) group_left (model, version) "
+    'max by (namespace, pod, model, version) (up{job="model-servers"} >= bool 0)'
+)
 
 
 def recording_rules() -> dict[str, Any]:
-    """Rates, errors, latency, CPU and memory per model and version.
+    """Rates, errors, latency, CPU and memory per model and version, and the quality and drift of the predictions.
 
-    The model and the version of a container come from the pod's own scrape (`modelway_model_info`), joined on
-    the pod's name, which itself is never parsed. Names follow https://prometheus.io/docs/practices/rules/.
+    The model and the version of a container come from the labels of its pod, which every scrape carries (`up`),
+    joined on the pod's name, which itself is never parsed. Names follow https://prometheus.io/docs/practices/rules/.
     """
     failed = 'modelway_requests_total{code=~"5.."}'
     buckets = "sum by (model, version, le) (rate(modelway_request_duration_seconds_bucket[1m]))"
@@ -106,6 +136,7 @@ def recording_rules() -> dict[str, Any]:
             {
                 "name": "modelway",
                 "rules": [{"record": record, "expr": expr} for record, expr in rules.items()],
-            }
+            },
+            *quality_groups(),
         ]
     }

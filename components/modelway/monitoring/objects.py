@@ -103,12 +103,14 @@ def _config_map(spec: MonitoringSpec) -> Manifest:
 
 
 def _network_policy(spec: MonitoringSpec) -> Manifest:
-    scraped = [
-        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
-        for namespace in (*spec.scrape.models_namespaces, spec.scrape.gateway_namespace)
-    ]
+    def inside(namespace: str) -> dict[str, Any]:
+        return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+
+    server = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "model-server"}}}
+    # Each server's own policy says which of its ports, since runtimes differ.
+    servers = {"to": [inside(namespace) | server for namespace in spec.scrape.models_namespaces]}
+    proxies = {"to": [inside(spec.scrape.gateway_namespace)], "ports": [{"protocol": "TCP", "port": 19001}]}
     kubelets = address_egress(spec.node_cidrs, 10250)
-    metrics = {"to": scraped, "ports": [{"protocol": "TCP", "port": port} for port in (9090, 19001)]}
     return _object(
         spec,
         "networking.k8s.io/v1",
@@ -117,7 +119,7 @@ def _network_policy(spec: MonitoringSpec) -> Manifest:
             "podSelector": {"matchLabels": labels(NAME, NAME)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [],
-            "egress": [DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, metrics],
+            "egress": [DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, servers, proxies],
         },
     )
 

@@ -1,13 +1,16 @@
 """One immutable version of a model, running."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
 from modelway._common import as_int, register, require_dns_label, type_token
-from modelway.serving.objects import Autoscaling, Resources, ServerSpec, server_manifests
+from modelway.serving.objects import Autoscaling, ServerSpec, server_manifests
+from modelway.serving.runtime_checks import Misfit, model_misfits, version_misfits
+from modelway.serving.runtimes import Options, runtime_of
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 
@@ -24,16 +27,64 @@ class AutoscalingArgs(TypedDict):
 
 
 class ResourcesArgs(TypedDict):
-    """Requests and limits of the server container, as Kubernetes quantities."""
+    """Requests and limits of the server container, as Kubernetes quantities. The defaults are what the runtime needs
+    at least: a large model needs more."""
 
     cpu_request: NotRequired[str]
-    """Defaults to `100m`."""
+    """Defaults to `100m`; `500m` for mlserver, `1` for triton, `2` for vllm."""
     cpu_limit: NotRequired[str]
-    """Defaults to `1`."""
+    """Defaults to `1`; `2` for mlserver, `4` for triton, `8` for vllm."""
     memory_request: NotRequired[str]
-    """Defaults to `192Mi`."""
+    """Defaults to `192Mi`; `512Mi` for mlserver, `2Gi` for triton, `8Gi` for vllm."""
     memory_limit: NotRequired[str]
-    """Defaults to `512Mi`."""
+    """Defaults to `512Mi`; `2Gi` for mlserver, `4Gi` for triton, `24Gi` for vllm."""
+
+
+class SecretKeyArgs(TypedDict):
+    """One key of a Secret."""
+
+    secret: str
+    """Name of a Secret in the models' namespace."""
+    key: str
+    """Key in that Secret."""
+
+
+class ContainerArgs(TypedDict):
+    """How the server's container is started and asked, where the runtime is not `modelway`. A field that the runtime
+    does not have is refused."""
+
+    port: NotRequired[int]
+    """Port of the predictions, at least 1024. Defaults to 8080. Runtime `container` only."""
+    admin_port: NotRequired[int]
+    """Port of metrics and health, at least 1024. Defaults to 9090. It may be `port`: its paths are not routed even
+    then, but any pod that may reach the one may reach the other. Runtime `container` only."""
+    predict_path: NotRequired[str]
+    """Path that answers predictions. Defaults to `/predict`. Runtime `container` only."""
+    ready_path: NotRequired[str]
+    """Path that answers 200 when the model is loaded. Defaults to `/readyz`. Runtime `container` only."""
+    health_path: NotRequired[str]
+    """Path that answers 200 as long as the process is well. Defaults to `/healthz`. Runtime `container` only."""
+    metrics_path: NotRequired[str]
+    """Path of the Prometheus metrics. Defaults to `/metrics`. Runtime `container` only."""
+    open_inference: NotRequired[bool]
+    """Whether the server speaks the Open Inference Protocol under `/v2` as well, which is then routed. Defaults to
+    false. Runtime `container` only."""
+    command: NotRequired[list[str]]
+    """Command instead of the image's own. Runtime `container` only."""
+    args: NotRequired[list[str]]
+    """Arguments: instead of the image's own for `container`, after the preset's own for `triton` and `vllm`."""
+    env: NotRequired[dict[str, str]]
+    """Environment variables as plain text; a secret belongs into `secret_env`."""
+    secret_env: NotRequired[dict[str, SecretKeyArgs]]
+    """Environment variables from keys of Secrets."""
+    user_id: NotRequired[int]
+    """User that the server runs as, never root. Defaults to 10001. Runtime `container` only."""
+    writable_paths: NotRequired[list[str]]
+    """Folders that the server may write to, besides `/tmp`: empty in each new pod, 1 GiB at most."""
+    model_path: NotRequired[str]
+    """Path of the model, or of the model repository, in the image. Defaults to `/model`. Not for `container`."""
+    startup_seconds: NotRequired[int]
+    """Longest time until the server is ready, 1 to 3600. Defaults to 120; 300 for triton, 900 for vllm."""
 
 
 class ModelServerArgs(TypedDict):
@@ -57,6 +108,21 @@ class ModelServerArgs(TypedDict):
     """Bounds for a HorizontalPodAutoscaler; off by default."""
     resources: NotRequired[ResourcesArgs]
     """Requests and limits of the server container."""
+    runtime: NotRequired[str]
+    """What serves the model: `modelway` (default), `container` (any image with the same ports and paths), or the
+    presets `mlserver`, `triton` and `vllm`, which have their model at `/model` in the image."""
+    container: NotRequired[ContainerArgs]
+    """How the container is started and asked. Refused for runtime `modelway`."""
+    gpus: NotRequired[int]
+    """Number of NVIDIA GPUs, 0 to 64. Defaults to 0, for vllm to 1. Refused for runtime `modelway`."""
+    allow_pickle: NotRequired[bool]
+    """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
+    runtime but `modelway`."""
+    feedback_key_secret: NotRequired[pulumi.Input[str]]
+    """Name of a Secret in `namespace` whose key `keys` signs the ids of predictions and opens `/feedback`. Defaults to
+    none. Refused for any runtime but `modelway`."""
+    feedback_outcomes: NotRequired[list[str]]
+    """Names of the outcomes that `/feedback` takes, at most 20. Needs `feedback_key_secret`."""
     drain_seconds: NotRequired[int]
     """How long a pod serves on after its deletion began. Defaults to 10, enough for a gateway in the same cluster."""
     pull_secret: NotRequired[pulumi.Input[str]]
@@ -128,9 +194,7 @@ def server_spec(name: str, args: ModelServerArgs) -> ServerSpec:
     drain = as_int(args.get("drain_seconds"), 10)
     _require_range(f"{where}.replicas", replicas, 1, 1000)
     _require_range(f"{where}.drain_seconds", drain, 0, 600)
-    optional: dict[str, Any] = {}
-    if "resources" in args:
-        optional["resources"] = Resources(**args["resources"])
+    runtime = runtime_of(args["model"], args["version"], checked_options(where, args))
     return ServerSpec(
         model=args["model"],
         version=args["version"],
@@ -142,8 +206,38 @@ def server_spec(name: str, args: ModelServerArgs) -> ServerSpec:
         autoscaling=_autoscaling(where, args["autoscaling"]) if "autoscaling" in args else None,
         drain_seconds=drain,
         pull_secret=args.get("pull_secret"),
-        **optional,
+        runtime=replace(runtime, feedback_key_secret=args.get("feedback_key_secret")),
+        resources=replace(runtime.resources, **args.get("resources", {})),
     )
+
+
+def server_options(args: Mapping[str, Any]) -> Options:
+    """What `args` of a version say about its server, with whole numbers as such."""
+    numbers = ("port", "admin_port", "user_id", "startup_seconds")
+    container = {
+        name: int(value) if name in numbers else value for name, value in (args.get("container") or {}).items()
+    }
+    return Options(
+        runtime=args.get("runtime", "modelway"),
+        container=container,
+        gpus=int(args["gpus"]) if args.get("gpus") is not None else None,
+        allow_pickle=bool(args.get("allow_pickle", False)),
+        feedback="feedback_key_secret" in args,
+        feedback_outcomes=tuple(args.get("feedback_outcomes", ())),
+    )
+
+
+def checked_options(where: str, args: ModelServerArgs) -> Options:
+    """`server_options`; raises `ValueError` with one sentence where they do not fit the runtime."""
+    options = server_options(cast(Mapping[str, Any], args))
+    refuse(where, [*version_misfits(options)] or [*model_misfits({args["version"]: options})])
+    return options
+
+
+def refuse(where: str, misfits: Sequence[Misfit]) -> None:
+    """Raise `ValueError` with the sentence of the first."""
+    for field, what, got, allowed, fix in misfits:
+        raise ValueError(f"{where}.{field}: {what}: got {got}, allowed {allowed}; {fix}.")
 
 
 def _autoscaling(where: str, args: AutoscalingArgs) -> Autoscaling:

@@ -1,15 +1,31 @@
 """All versions of one model behind one set of URLs."""
 
-from typing import NotRequired, TypedDict
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
 from modelway._common import as_int, register, require_dns_label, type_token
-from modelway.serving.model_server import AutoscalingArgs, ModelServer, ModelServerArgs, ResourcesArgs
-from modelway.serving.routes import MAX_VERSIONS, Arm, RouteSpec, route_manifests
+from modelway.serving.model_server import (
+    AutoscalingArgs,
+    ContainerArgs,
+    ModelServer,
+    ModelServerArgs,
+    ResourcesArgs,
+    refuse,
+    server_options,
+)
+from modelway.serving.objects import feedback_key_manifest
+from modelway.serving.routes import MAX_VERSIONS, Arm, RouteSpec, pinned_route, split_route
+from modelway.serving.runtime_checks import model_misfits, version_misfits
+from modelway.serving.runtimes import Options, runtime_of
 
-RESERVED_VERSIONS = frozenset({"predict", "feedback", "docs", "models"})
-"""Path segments that mean something else below the model's prefix."""
+RESERVED_VERSIONS = frozenset({"predict", "feedback", "docs", "models", "split"})
+"""Path segments that mean something else below the model's prefix, and the name of the split route."""
+KEY_BYTES = 32
 
 
 class ModelVersionArgs(TypedDict):
@@ -28,6 +44,16 @@ class ModelVersionArgs(TypedDict):
     """Bounds for a HorizontalPodAutoscaler; off by default."""
     resources: NotRequired[ResourcesArgs]
     """Requests and limits of the server container."""
+    runtime: NotRequired[str]
+    """What serves the model: `modelway` (default), `container` (any image with the same ports and paths), or the
+    presets `mlserver`, `triton` and `vllm`, which have their model at `/model` in the image."""
+    container: NotRequired[ContainerArgs]
+    """How the container is started and asked. Refused for runtime `modelway`."""
+    gpus: NotRequired[int]
+    """Number of NVIDIA GPUs, 0 to 64. Defaults to 0, for vllm to 1. Refused for runtime `modelway`."""
+    allow_pickle: NotRequired[bool]
+    """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
+    runtime but `modelway`."""
 
 
 class ModelServiceArgs(TypedDict):
@@ -50,6 +76,14 @@ class ModelServiceArgs(TypedDict):
     """Path before `/predict`. Defaults to `/` and the component's name; `/` alone needs `host`."""
     host: NotRequired[str]
     """Host name that the model answers on. Defaults to every host."""
+    feedback: NotRequired[bool]
+    """Whether `/NAME/feedback` takes what became of predictions. It makes a key that signs their ids, once: any version
+    scores the ids of all. Defaults to false. Refused unless every version has runtime `modelway`."""
+    feedback_outcomes: NotRequired[list[str]]
+    """Names of the numbers that feedback may carry, such as `revenue`, at most 20. Refused without `feedback`."""
+    docs: NotRequired[bool]
+    """Whether `/NAME/VERSION/docs` and `openapi.json` beside it are routed. Defaults to false. Refused unless every
+    version has runtime `modelway`."""
     drain_seconds: NotRequired[int]
     """How long a pod serves on after its deletion began. Defaults to 10."""
     pull_secret: NotRequired[pulumi.Input[str]]
@@ -58,7 +92,7 @@ class ModelServiceArgs(TypedDict):
 
 class ModelService(pulumi.ComponentResource):
     """All versions of one model: `NAME/predict` split by weight, `NAME/VERSION/predict` and the header
-    `x-model-version` for one version."""
+    `x-model-version` for one version; in the same way `v2/…` of the Open Inference Protocol and `v1/…` of vLLM."""
 
     urls: pulumi.Output[list[str]]
     """The split URL first, then one URL per version."""
@@ -68,19 +102,39 @@ class ModelService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("ModelService"), name, {}, opts)
         spec = route_spec(name, args)
-        servers = [
-            ModelServer(f"{name}-{version['name']}", _server_args(name, args, version), _child(self))
-            for version in args["versions"]
-        ]
-        for role, manifest in zip(("route", "split-route"), route_manifests(spec), strict=True):
+        key = feedback_key(name, args["namespace"], _child(self)) if args.get("feedback") else None
+        servers = []
+        for version, arm in zip(args["versions"], spec.arms, strict=True):
+            server_args = _server_args(name, args, version)
+            if key is not None:
+                server_args["feedback_key_secret"] = key
+            server = ModelServer(f"{name}-{arm.version}", server_args, _child(self))
+            servers.append(server)
             # Ready before routed: a route to a version without pods answers 503.
-            register(f"{name}-{role}", manifest, pulumi.ResourceOptions(parent=self, depends_on=servers))
-        paths = [spec.split_path, *(spec.pinned_path(arm.version) for arm in spec.arms)]
+            after = pulumi.ResourceOptions(parent=self, depends_on=[server])
+            register(f"{name}-{arm.version}-route", pinned_route(spec, arm), after)
+        register(f"{name}-split-route", split_route(spec), pulumi.ResourceOptions(parent=self, depends_on=servers))
+        paths = [spec.split_path, *(spec.pinned_path(arm) for arm in spec.arms)]
         self.urls = pulumi.Output.from_input(args["gateway_url"]).apply(
             lambda url: [_url(url, spec.host, path) for path in paths]
         )
         self.versions = pulumi.Output.from_input([arm.version for arm in spec.arms])
         self.register_outputs({"urls": self.urls, "versions": self.versions})
+
+
+def feedback_key(name: str, namespace: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """Make the Secret with the key that signs the ids of a model's predictions; its name, known once it exists."""
+    # Made with the Secret and never again: each run draws another one, which `ignore_changes` drops.
+    once = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["data"]))
+    key = pulumi.Output.secret(new_feedback_key())
+    secret = register(f"{name}-feedback-key", feedback_key_manifest(name, namespace, key), once)
+    return cast(pulumi.Output[str], secret.metadata["name"])  # type: ignore[attr-defined]
+
+
+def new_feedback_key() -> str:
+    """A random key as the server reads it, one line of base64, coded once more for the Secret."""
+    line = base64.b64encode(secrets.token_bytes(KEY_BYTES))
+    return base64.b64encode(line).decode()
 
 
 def _child(parent: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -102,10 +156,16 @@ def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -
         "image": version["image"],
         "namespace": args["namespace"],
     }
-    for key in ("replicas", "autoscaling", "resources"):
+    for key in ("replicas", "autoscaling", "resources", "runtime", "container", "gpus", "allow_pickle"):
         if key in version:
             result[key] = version[key]
-    for key in ("gateway_namespace", "monitoring_namespace", "drain_seconds", "pull_secret"):
+    for key in (
+        "gateway_namespace",
+        "monitoring_namespace",
+        "drain_seconds",
+        "pull_secret",
+        "feedback_outcomes",
+    ):
         if key in args:
             result[key] = args[key]  # type: ignore[literal-required]
     return result
@@ -141,6 +201,7 @@ def route_spec(name: str, args: ModelServiceArgs) -> RouteSpec:
             f"{where}.versions: weights do not sum to 100: got {', '.join(map(str, weights))}, "
             "allowed whole numbers from 0 with the sum 100; change the weights."
         )
+    options = _options(where, args)
     prefix = _path_prefix(where, args.get("path_prefix", f"/{name}"), args.get("host"))
     return RouteSpec(
         model=name,
@@ -148,12 +209,28 @@ def route_spec(name: str, args: ModelServiceArgs) -> RouteSpec:
         gateway_name=args.get("gateway_name", "modelway"),
         gateway_namespace=args.get("gateway_namespace", "modelway-gateway"),
         arms=[
-            Arm(version=version, service=f"{name}-{version}", weight=weight)
+            Arm(version, f"{name}-{version}", weight, runtime_of(name, version, options[version]))
             for version, weight in zip(names, weights, strict=True)
         ],
         path_prefix=prefix,
         host=args.get("host"),
     )
+
+
+def _options(where: str, args: ModelServiceArgs) -> Mapping[str, Options]:
+    """What each version says about its server; raises `ValueError` with one sentence where it does not fit."""
+    options = {}
+    for version in args["versions"]:
+        found = replace(
+            server_options(cast(Mapping[str, Any], version)),
+            feedback=bool(args.get("feedback", False)),
+            feedback_outcomes=tuple(args.get("feedback_outcomes", ())),
+            docs=bool(args.get("docs", False)),
+        )
+        refuse(f"{where}.versions {version['name']}", version_misfits(found))
+        options[version["name"]] = found
+    refuse(where, model_misfits(options))
+    return options
 
 
 def _path_prefix(where: str, prefix: str, host: str | None) -> str:

@@ -1,17 +1,25 @@
 """Kubernetes objects of one model version, as plain data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from modelway._common import Manifest, labels
 from modelway._hardening import container_security, http_probe, pod_security
+from modelway.serving.runtimes import (
+    FEEDBACK_KEY,
+    FEEDBACK_KEY_FOLDER,
+    HTTP_PORT,
+    TEMPORARY,
+    Options,
+    Resources,
+    Runtime,
+    runtime_of,
+)
 
 COMPONENT = "model-server"
-HTTP_PORT = 8080
-ADMIN_PORT = 9090
-USER_ID = 10001
-REQUEST_TIMEOUT_SECONDS = 30
-"""Longest that the gateway waits for an answer; a pod lives that long after it left the endpoints."""
+PROGRESS_SECONDS = 300
+"""How long a rollout may stand still; longer where a server takes longer to start."""
+GPU = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -21,16 +29,6 @@ class Autoscaling:
     min_replicas: int
     max_replicas: int
     cpu_utilization_percent: int = 70
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Requests and limits of the server container, as Kubernetes quantities."""
-
-    cpu_request: str = "100m"
-    cpu_limit: str = "1"
-    memory_request: str = "192Mi"
-    memory_limit: str = "512Mi"
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,10 @@ class ServerSpec:
     """Where Prometheus runs; only it reaches the `admin` port."""
     replicas: int = 2
     autoscaling: Autoscaling | None = None
-    resources: Resources = field(default_factory=Resources)
+    runtime: Runtime | None = None
+    """How it is served; None: by our own server, nothing switched on."""
+    resources: Resources | None = None
+    """None: what the runtime needs at least."""
     drain_seconds: int = 10
     """How long a pod keeps serving after its deletion began, so that the gateway learns of it first."""
     pull_secret: Any = None
@@ -57,6 +58,11 @@ class ServerSpec:
     def name(self) -> str:
         """Name of the Deployment, the Service and all the rest."""
         return f"{self.model}-{self.version}"
+
+    @property
+    def server(self) -> Runtime:
+        """How it is served."""
+        return self.runtime or runtime_of(self.model, self.version, Options())
 
     @property
     def min_replicas(self) -> int:
@@ -92,6 +98,13 @@ def server_manifests(spec: ServerSpec) -> list[Manifest]:
     return manifests
 
 
+def feedback_key_manifest(model: str, namespace: str, key: Any) -> Manifest:
+    """The Secret with the key of all versions of a model; `key` is base64, or a value that becomes that."""
+    name = f"{model}-feedback-key"
+    metadata = {"name": name, "namespace": namespace, "labels": labels(model, "feedback-key")}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {FEEDBACK_KEY: key}}
+
+
 def _service_account(spec: ServerSpec) -> Manifest:
     manifest: Manifest = {
         "apiVersion": "v1",
@@ -120,8 +133,12 @@ def _network_policy(spec: ServerSpec) -> Manifest:
             "podSelector": {"matchLabels": spec.selector()},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
-                allow(spec.gateway_namespace, {"app.kubernetes.io/component": "proxy"}, HTTP_PORT),
-                allow(spec.monitoring_namespace, {"app.kubernetes.io/component": "prometheus"}, ADMIN_PORT),
+                allow(spec.gateway_namespace, {"app.kubernetes.io/component": "proxy"}, spec.server.port),
+                allow(
+                    spec.monitoring_namespace,
+                    {"app.kubernetes.io/component": "prometheus"},
+                    spec.server.metrics_port,
+                ),
             ],
             "egress": [],
         },
@@ -142,31 +159,44 @@ def _service(spec: ServerSpec) -> Manifest:
 
 
 def _deployment(spec: ServerSpec) -> Manifest:
+    server, metadata = spec.server, spec.metadata()
+    progress_seconds = max(PROGRESS_SECONDS, server.startup_seconds + 180)
+    if progress_seconds > PROGRESS_SECONDS:
+        # Pulumi waits ten minutes by itself, and a rollout starts one pod after the other.
+        metadata["annotations"] = {"pulumi.com/timeoutSeconds": str(progress_seconds * spec.min_replicas)}
     deployment: dict[str, Any] = {
         "selector": {"matchLabels": spec.selector()},
         "minReadySeconds": 5,
-        "progressDeadlineSeconds": 300,
+        "progressDeadlineSeconds": progress_seconds,
         "revisionHistoryLimit": 5,
         # A pod is added before one is taken away: Recreate and a deficit both lose requests.
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": {
-            "metadata": {"labels": labels(spec.model, COMPONENT, spec.version)},
+            "metadata": {
+                "labels": labels(spec.model, COMPONENT, spec.version),
+                "annotations": {
+                    "prometheus.io/scrape": "true",
+                    "prometheus.io/port": str(server.metrics_port),
+                    "prometheus.io/path": server.metrics_path,
+                },
+            },
             "spec": _pod(spec),
         },
     }
     if spec.autoscaling is None:
         deployment["replicas"] = spec.replicas
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": spec.metadata(), "spec": deployment}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment}
 
 
 def _pod(spec: ServerSpec) -> dict[str, Any]:
-    return {
+    server = spec.server
+    pod = {
         "serviceAccountName": spec.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         # The pod leaves the endpoints, serves on while the gateway learns of it, then finishes what runs.
-        "terminationGracePeriodSeconds": spec.drain_seconds + REQUEST_TIMEOUT_SECONDS + 10,
-        "securityContext": pod_security(USER_ID),
+        "terminationGracePeriodSeconds": spec.drain_seconds + server.request_timeout_seconds + 10,
+        "securityContext": pod_security(server.user_id),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -177,35 +207,67 @@ def _pod(spec: ServerSpec) -> dict[str, Any]:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
         "containers": [_container(spec)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
+        "volumes": [volume for volume, _ in _folders(server)],
     }
+    if server.gpus:
+        # Nodes with GPUs are commonly tainted so, to keep everything else away.
+        pod["tolerations"] = [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    return pod
+
+
+def _folders(server: Runtime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every volume with its mount."""
+    folders = [("tmp", TEMPORARY, {"sizeLimit": server.temporary_size})]
+    folders += [(f"writable-{i}", path, {"sizeLimit": "1Gi"}) for i, path in enumerate(server.writable_paths)]
+    if server.shared_memory:
+        folders.append(("shared-memory", "/dev/shm", {"medium": "Memory", "sizeLimit": server.shared_memory}))  # noqa: S108
+    result: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"name": name, "emptyDir": size}, {"name": name, "mountPath": path}) for name, path, size in folders
+    ]
+    if server.feedback_key_secret is not None:
+        secret = {"secretName": server.feedback_key_secret, "defaultMode": 0o440}
+        mount = {"name": "feedback-key", "mountPath": FEEDBACK_KEY_FOLDER, "readOnly": True}
+        result.append(({"name": "feedback-key", "secret": secret}, mount))
+    return result
 
 
 def _container(spec: ServerSpec) -> dict[str, Any]:
-    size = spec.resources
-    return {
+    server, size = spec.server, spec.resources or spec.server.resources
+    limits = {"cpu": size.cpu_limit, "memory": size.memory_limit}
+    if server.gpus:
+        limits[GPU] = str(server.gpus)
+    probed = server.probe_port_name
+    container = {
         "name": "server",
         "image": spec.image,
         "imagePullPolicy": "IfNotPresent",
-        "ports": [
-            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
-            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
-        ],
-        "env": [
-            {"name": "MODELWAY_MODEL", "value": spec.model},
-            {"name": "MODELWAY_VERSION", "value": spec.version},
-        ],
-        "startupProbe": http_probe("/readyz", "admin", 1, 120),
-        "readinessProbe": http_probe("/readyz", "admin", 2, 2),
-        "livenessProbe": http_probe("/healthz", "admin", 10, 2),
+        "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in server.ports.items()],
+        "env": _environment(server),
+        "startupProbe": http_probe(server.ready_path, probed, 1, server.startup_seconds),
+        "readinessProbe": http_probe(server.ready_path, probed, 2, 2),
+        "livenessProbe": http_probe(server.health_path, probed, 10, 2),
         "lifecycle": {"preStop": {"sleep": {"seconds": spec.drain_seconds}}},
-        "resources": {
-            "requests": {"cpu": size.cpu_request, "memory": size.memory_request},
-            "limits": {"cpu": size.cpu_limit, "memory": size.memory_limit},
-        },
-        "securityContext": container_security(USER_ID),
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        "resources": {"requests": {"cpu": size.cpu_request, "memory": size.memory_request}, "limits": limits},
+        "securityContext": container_security(server.user_id),
+        "volumeMounts": [mount for _, mount in _folders(server)],
     }
+    if server.command:
+        container["command"] = list(server.command)
+    if server.args:
+        container["args"] = list(server.args)
+    return container
+
+
+def _environment(server: Runtime) -> list[dict[str, Any]]:
+    fields = {name: {"fieldRef": {"fieldPath": path}} for name, path in server.field_env.items()}
+    secrets = {
+        name: {"secretKeyRef": {"name": reference.secret, "key": reference.key}}
+        for name, reference in server.secret_env.items()
+    }
+    return [
+        *({"name": name, "value": value} for name, value in server.env.items()),
+        *({"name": name, "valueFrom": source} for name, source in {**fields, **secrets}.items()),
+    ]
 
 
 def _pod_disruption_budget(spec: ServerSpec) -> Manifest:

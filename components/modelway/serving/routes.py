@@ -1,9 +1,10 @@
 """HTTPRoutes of one model, as plain data.
 
-Two routes per model, since `spec.rules` is an atomic list: `NAME` pins versions by path and by header, and
-`NAME-split` is one rule whose weights move during a rollout.
-Precedence between them is the Gateway API's: an exact path with a header match beats the same path alone
-(https://gateway-api.sigs.k8s.io/reference/api-spec/main/spec/#httprouterule).
+A route per version, `NAME-VERSION`, pins it by path and by header, and `NAME-split` divides by weight. They are objects
+of their own since `spec.rules` is an atomic list: weights move during a rollout, the rest does not, and no route nears
+the 16 rules that the Gateway API allows, whatever the number of versions.
+Precedence between them is the Gateway API's: an exact path beats a prefix, a longer prefix a shorter one, and a path
+with a header match the same path alone (https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule).
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway._common import Manifest, labels
-from modelway.serving.objects import HTTP_PORT, REQUEST_TIMEOUT_SECONDS
+from modelway.serving.runtimes import HTTP_PORT, Options, PublicPath, Runtime, runtime_of, split_base, split_paths
 
 VERSION_HEADER = "x-model-version"
+ASSIGNMENT_HEADER = "x-modelway-assignment"
+"""Tells the server whether weight or the client chose it: `split` or `pinned`, whatever the client says."""
 MAX_VERSIONS = 8
-"""A pinned version takes two of the 16 rules that the Gateway API allows in one route."""
+"""Half of the backends that the Gateway API allows in one rule, and more than anyone compares at once."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class Arm:
     version: str
     service: str
     weight: int
+    runtime: Runtime | None = None
+    """How it is served; None: by our own server, nothing switched on."""
+
+    @property
+    def server(self) -> Runtime:
+        """How it is served."""
+        return self.runtime or runtime_of("", self.version, Options())
 
 
 @dataclass(frozen=True)
@@ -43,26 +53,38 @@ class RouteSpec:
 
     @property
     def split_path(self) -> str:
-        """Path that is split over the versions by weight."""
-        return f"{self.path_prefix}/predict"
+        """Path that is split over the versions by weight: `/NAME/predict`, or what stands for it in their protocol."""
+        return self.path_prefix + split_base([arm.server for arm in self.arms])
 
-    def pinned_path(self, version: str) -> str:
+    def pinned_path(self, arm: Arm) -> str:
         """Path that always meets one version."""
-        return f"{self.path_prefix}/{version}/predict"
+        return f"{self.path_prefix}/{arm.version}{arm.server.base}"
+
+
+def pinned_route(spec: RouteSpec, arm: Arm) -> Manifest:
+    """The route of one version."""
+    rules = []
+    for path in arm.server.paths:
+        matches = [_match(f"{spec.path_prefix}/{arm.version}{path.public}", path)]
+        if path.split:
+            matches.append(_match(spec.path_prefix + path.public, path, arm.version))
+        # A rule that rewrites a prefix may have one match only (Gateway API, a validation of the CRD).
+        groups = [[match] for match in matches] if path.prefix else [matches]
+        rules += [_rule(group, path, [(arm, 1)], "pinned") for group in groups]
+    return _route(spec, f"{spec.model}-{arm.version}", rules)
+
+
+def split_route(spec: RouteSpec) -> Manifest:
+    """The route whose weights move during a rollout."""
+    weighted = [(arm, arm.weight) for arm in spec.arms]
+    paths = split_paths([arm.server for arm in spec.arms])
+    rules = [_rule([_match(spec.path_prefix + path.public, path)], path, weighted, "split") for path in paths]
+    return _route(spec, f"{spec.model}-split", rules)
 
 
 def route_manifests(spec: RouteSpec) -> list[Manifest]:
-    """The pinned route and the split route."""
-    pinned = [
-        rule
-        for arm in spec.arms
-        for rule in (
-            _rule([_match(spec.pinned_path(arm.version))], [arm], weighted=False),
-            _rule([_match(spec.split_path, arm.version)], [arm], weighted=False),
-        )
-    ]
-    split = [_rule([_match(spec.split_path)], list(spec.arms), weighted=True)]
-    return [_route(spec, spec.model, pinned), _route(spec, f"{spec.model}-split", split)]
+    """The pinned routes and the split route."""
+    return [*(pinned_route(spec, arm) for arm in spec.arms), split_route(spec)]
 
 
 def _route(spec: RouteSpec, name: str, rules: list[dict[str, Any]]) -> Manifest:
@@ -87,27 +109,32 @@ def _route(spec: RouteSpec, name: str, rules: list[dict[str, Any]]) -> Manifest:
     }
 
 
-def _match(path: str, version: str | None = None) -> dict[str, Any]:
-    match: dict[str, Any] = {"path": {"type": "Exact", "value": path}}
+def _match(path: str, kind: PublicPath, version: str | None = None) -> dict[str, Any]:
+    match: dict[str, Any] = {"path": {"type": "PathPrefix" if kind.prefix else "Exact", "value": path}}
     if version is not None:
         match["headers"] = [{"type": "Exact", "name": VERSION_HEADER, "value": version}]
     return match
 
 
-def _rule(matches: list[dict[str, Any]], arms: list[Arm], weighted: bool) -> dict[str, Any]:
-    rewrite = {"type": "ReplaceFullPath", "replaceFullPath": "/predict"}
+def _rule(
+    matches: list[dict[str, Any]], path: PublicPath, arms: Sequence[tuple[Arm, int]], assignment: str
+) -> dict[str, Any]:
+    rewrite = (
+        {"type": "ReplacePrefixMatch", "replacePrefixMatch": path.upstream}
+        if path.prefix
+        else {"type": "ReplaceFullPath", "replaceFullPath": path.upstream}
+    )
+    headers = {"set": [{"name": ASSIGNMENT_HEADER, "value": assignment}]}
+    seconds = max(arm.server.request_timeout_seconds for arm, _ in arms)
     return {
         "matches": matches,
-        "filters": [{"type": "URLRewrite", "urlRewrite": {"path": rewrite}}],
-        "timeouts": {"request": f"{REQUEST_TIMEOUT_SECONDS}s"},
+        "filters": [
+            {"type": "URLRewrite", "urlRewrite": {"path": rewrite}},
+            {"type": "RequestHeaderModifier", "requestHeaderModifier": headers},
+        ],
+        "timeouts": {"request": f"{seconds}s"},
         "backendRefs": [
-            {
-                "group": "",
-                "kind": "Service",
-                "name": arm.service,
-                "port": HTTP_PORT,
-                "weight": arm.weight if weighted else 1,
-            }
-            for arm in arms
+            {"group": "", "kind": "Service", "name": arm.service, "port": HTTP_PORT, "weight": weight}
+            for arm, weight in arms
         ],
     }
