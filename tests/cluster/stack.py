@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,3 +102,18 @@ def modelway(environment: Mapping[str, str], *arguments: str, check: bool) -> su
     if check and result.returncode:
         raise AssertionError(f"modelway {' '.join(arguments)} ended with {result.returncode}\n{result.stdout}")
     return result
+
+
+def assert_serves(reference: Mapping[str, Any], url: str, headers: Mapping[str, str], version: str) -> None:
+    """Every row of the reference is answered by this version, with the predictions of the trained model itself."""
+    with httpx.Client(trust_env=False, headers=headers) as client:
+        answers = [client.post(url, json=row).raise_for_status().json() for row in reference["rows"]]
+    assert {answer["version"] for answer in answers} == {version}
+    assert [answer["prediction"] for answer in answers] == reference["prediction"]
+    for answer, row in zip(answers, reference["probability"], strict=True):
+        assert_close(answer["probability"], row)
+
+
+def assert_close(got: Sequence[float], expected: Sequence[float]) -> None:
+    """Probabilities equal within 1e-5."""
+    assert max(abs(one - other) for one, other in zip(got, expected, strict=True)) <= 1e-5

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cluster.load import Load
-from tests.cluster.stack import PORTS, PROJECT, Stack
+from tests.cluster.stack import PORTS, PROJECT, Stack, assert_serves
 from tools import images
 from tools.progress import Progress
 
@@ -63,16 +63,7 @@ def test_every_server_predicts_what_the_model_was_trained_to(
     url, headers = urls[1 + SERVERS.index(name)], {}
     if how == "header":
         url, headers = urls[0], {"x-model-version": name}
-    with httpx.Client(trust_env=False, headers=headers) as client:
-        answers = [client.post(url, json=row).raise_for_status().json() for row in reference["rows"]]
-    assert {answer["version"] for answer in answers} == {name}
-    assert [answer["prediction"] for answer in answers] == reference["prediction"]
-    deviations = [
-        abs(got - expected)
-        for answer, row in zip(answers, reference["probability"], strict=True)
-        for got, expected in zip(answer["probability"], row, strict=True)
-    ]
-    assert max(deviations) <= 1e-5
+    assert_serves(reference, url, headers, version=name)
 
 
 def test_the_split_meets_all_of_them(stack: Stack, urls: list[str]) -> None:

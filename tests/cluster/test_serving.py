@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.cluster.load import Load
-from tests.cluster.stack import FULL, Stack
+from tests.cluster.stack import FULL, Stack, assert_close, assert_serves
 
 pytestmark = pytest.mark.cluster
 
@@ -31,16 +31,7 @@ def test_200_held_out_rows_equal_the_reference(stack: Stack, version: str, how: 
     if how == "header":
         url, headers = f"{stack.gateway}/breast-cancer/predict", {"x-model-version": version}
     assert len(reference["rows"]) == 200
-    with httpx.Client(trust_env=False, headers=headers) as client:
-        answers = [client.post(url, json=row).raise_for_status().json() for row in reference["rows"]]
-    assert {answer["version"] for answer in answers} == {version}
-    assert [answer["prediction"] for answer in answers] == reference["prediction"]
-    deviations = [
-        abs(got - expected)
-        for answer, row in zip(answers, reference["probability"], strict=True)
-        for got, expected in zip(answer["probability"], row, strict=True)
-    ]
-    assert max(deviations) <= 1e-5
+    assert_serves(reference, url, headers, version=version)
 
 
 def test_a_batch_of_rows_equals_the_single_rows(stack: Stack) -> None:
@@ -82,8 +73,7 @@ def test_tensors_give_the_predictions_of_the_reference(
     assert answer.status_code == 200, answer.text
     outputs = {output["name"]: output["data"] for output in answer.json()["outputs"]}
     assert outputs["prediction"] == reference["prediction"]
-    expected = [value for row in reference["probability"] for value in row]
-    assert max(abs(got - value) for got, value in zip(outputs["probability"], expected, strict=True)) <= 1e-5
+    assert_close(outputs["probability"], [value for row in reference["probability"] for value in row])
 
 
 @pytest.mark.parametrize("path", ["v3/predict", "v2/models/iris/infer", "metrics", "healthz", "v1/metrics", "v1/docs"])
