@@ -13,6 +13,7 @@ from pulumi.provider.experimental.component import ComponentProvider
 
 from tests.unit import aws_checks, aws_options, aws_testing
 from tests.unit.aws_testing import UNKNOWN, EcrRegistry, EksCluster, Recorded
+from tests.unit.schemas import undescribed
 
 
 @pytest.fixture(scope="module")
@@ -216,13 +217,5 @@ def test_the_aws_sdk_is_imported_only_with_the_component(statement: str) -> None
 
 def test_every_property_of_the_schema_is_described() -> None:
     schema = json.loads(ComponentProvider([EksCluster, EcrRegistry], "modelway", version="0.0.0").schema)
-    missing = [
-        f"{token}.{name}"
-        for section in ("resources", "types")
-        for token, body in schema[section].items()
-        for part in ("inputProperties", "properties")
-        for name, definition in body.get(part, {}).items()
-        if not definition.get("description")
-    ]
-    assert missing == []
+    assert undescribed(schema) == []
     assert sorted(schema["resources"]) == ["modelway:index:EcrRegistry", "modelway:index:EksCluster"]

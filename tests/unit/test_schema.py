@@ -7,6 +7,8 @@ import modelway
 import pytest
 from pulumi.provider.experimental.component import ComponentProvider
 
+from tests.unit.schemas import undescribed
+
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
@@ -15,15 +17,7 @@ def schema() -> dict[str, Any]:
 
 
 def test_every_property_is_described(schema: dict[str, Any]) -> None:
-    missing = [
-        f"{token}.{name}"
-        for section in ("resources", "types")
-        for token, body in schema[section].items()
-        for part in ("inputProperties", "properties")
-        for name, definition in body.get(part, {}).items()
-        if not definition.get("description")
-    ]
-    assert missing == []
+    assert undescribed(schema) == []
 
 
 def test_every_token_is_in_the_index_module(schema: dict[str, Any]) -> None:

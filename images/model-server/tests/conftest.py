@@ -1,3 +1,5 @@
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,12 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def service(classification: Path) -> Service:
     return start(classification, MODELWAY_MAX_ROWS="3", MODELWAY_MAX_BODY_BYTES="2000")
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)

@@ -1,9 +1,7 @@
 """The drift monitor: counters of bins, samples of rows, constant memory, threads."""
 
 import math
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -92,15 +90,6 @@ def test_memory_stays_the_same_however_many_rows_come() -> None:
     after = [(id(ring.rows), len(ring.predictions)) for ring in (server.monitor._ring, server.monitor._spare)]
     assert sorted(after) == sorted(held)
     assert {size for _, size in after} == {100}
-
-
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Threads take turns after every few instructions."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.usefixtures("hasty_threads")

@@ -3,9 +3,7 @@
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -106,15 +104,6 @@ def test_a_worker_that_is_killed_blocks_no_other() -> None:
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
     assert seen.add(b"id")
-
-
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Threads take turns after every few instructions."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.usefixtures("hasty_threads")
