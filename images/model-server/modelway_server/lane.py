@@ -80,6 +80,9 @@ class Lane:
                 service.metrics.request(call.status, seconds, head.get(b"x-modelway-assignment"))
             if service.settings.access_log:
                 self._log(call, seconds)
+            # What sends the whole answer refers to the request, and that to the scope: without this, every request
+            # leaves objects to the garbage collector, whose visits are then most of the 99th percentile.
+            scope.get("extensions", {}).clear()
 
     def _overload(self) -> NoReturn:
         raise overload(f"{self._limit} requests are being answered")

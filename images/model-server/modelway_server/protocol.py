@@ -19,6 +19,8 @@ from modelway_server.settings import Settings
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 2**24
+LINGER_PAUSE_SECONDS = 0.1
+"""Between two reads of bytes that are dropped: a sender that does not stop must not take the time of the others."""
 MAX_HEADERS = 100
 MAX_PIPELINED = 16
 
@@ -189,6 +191,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._linger_bytes -= size
         if self._linger_bytes <= 0:
             self.transport.abort()
+        else:
+            self.flow.pause_reading()
+            self.loop.call_later(LINGER_PAUSE_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """Give a client that is still sending its body a short time to end it."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import pytest
 from server_process import DEADLINE_SECONDS, Running, launch, running
 from server_testing import NAMES
 
@@ -148,3 +149,30 @@ def test_the_log_of_a_request_has_no_feature_value(classification: Path) -> None
     assert (request["method"], request["path"], request["code"]) == ("POST", "/predict", 200)
     assert (request["request_id"], request["model"], request["version"]) == ("one", "sample", "v1")
     assert "77.25" not in err
+
+
+def collected(server: Running) -> float:
+    """Objects that the garbage collector of the server has freed so far."""
+    lines = server.metrics().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("python_gc_objects_collected_total{"))
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(ROW, 200), ({"rows": [ROW, ROW]}, 200), ({"nothing": 1}, 422)],
+    ids=["row", "rows", "refusal"],
+)
+def test_a_request_leaves_nothing_to_the_garbage_collector(classification: Path, body: object, code: int) -> None:
+    content = json.dumps(body).encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    sixteen = (head % len(content) + content) * 16
+    with running(classification) as server:
+        before = collected(server)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_SECONDS) as connection:
+            for _ in range(400):
+                connection.sendall(sixteen)
+                answers = b""
+                while answers.count(b"x-request-id: ") < 16:
+                    answers += connection.recv(2**20)
+                assert answers.count(b"HTTP/1.1 %d " % code) == 16
+        assert collected(server) == before
