@@ -38,6 +38,14 @@ class Running:
         except httpx.TransportError:
             return 0
 
+    def wait_until(self, status: int) -> None:
+        """Wait until the readiness has this status."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (last := self.ready()) != status:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"the readiness is {last}, not {status}")
+            time.sleep(0.02)
+
     def metrics(self) -> str:
         """What a scrape shows."""
         return httpx.get(f"http://127.0.0.1:{self.admin_port}/metrics", trust_env=False).text

@@ -40,11 +40,11 @@ def series(registry: CollectorRegistry, pod: str) -> list[dict[str, str]]:
     return found
 
 
-def judge(folder: Path, given: list[dict[str, str]], expected: dict[str, Value]) -> None:
+def judge(folder: Path, given: list[dict[str, str]], expected: dict[str, Value], tolerance: float = 1e-6) -> None:
     """Compare each rule's value after a day with what is expected, None: it has no value."""
     tests = [
         {
-            "expr": f"abs({expr} - {value!r}) < bool 1e-6" if value is not None else expr,
+            "expr": f"abs({expr} - {value!r}) < bool {tolerance}" if value is not None else expr,
             "eval_time": f"{MINUTES}m",
             "exp_samples": [] if value is None else [{"labels": _labels(expr), "value": 1}],
         }
@@ -68,7 +68,7 @@ def judge(folder: Path, given: list[dict[str, str]], expected: dict[str, Value])
 
 
 def _labels(expr: str) -> str:
-    return expr[expr.index("{") :]
+    return expr[expr.index("{") : expr.index("}") + 1]
 
 
 def scored(
@@ -157,6 +157,29 @@ def test_the_error_of_a_regression_and_the_mean_of_outcomes_are_those_of_all_pod
             f'model_version_name:modelway_feedback_outcome:mean1h{{{VERSION},name="rare"}}': None,
         },
     )
+
+
+def test_a_day_is_the_sum_of_its_hours_while_pods_restart_come_and_go(tmp_path: Path) -> None:
+    labels = f'{{{VERSION},pod="%s"}}'
+    name = "modelway_feedback_absolute_error"
+    pods = {
+        # Restarts ten minutes into an hour.
+        "restarts": (f"0+2x{10 * 60 + 10} 0+3x{MINUTES}", 2 * 610 + 3 * (MINUTES - 611)),
+        # Lives from half past six to a quarter past eleven.
+        "goes": (f"_x390 0+5x285 _x{MINUTES}", 5 * 285),
+        # Answers in bursts: a minute in five.
+        "bursts": (" ".join(f"{10 * number}x4" for number in range(MINUTES // 5 + 1)), 10 * (MINUTES // 5)),
+    }
+    given = [
+        {"series": f"{name}_{part}{labels % pod}", "values": values}
+        for pod, (values, _) in pods.items()
+        for part in ("count", "sum")
+    ]
+    rows = float(sum(count for _, count in pods.values()))
+    # Per hour, `increase` may add what one more of the 60 samples would have shown; here they come once a minute.
+    counted: dict[str, Value] = {f"model_version:{name}s:increase1d{{{VERSION}}}": rows}
+    judge(tmp_path, given, counted, tolerance=rows / 60)
+    judge(tmp_path, given, {f"model_version:{name}:mean1d{{{VERSION}}}": 1.0})
 
 
 def test_too_few_truths_have_no_quality(tmp_path: Path) -> None:

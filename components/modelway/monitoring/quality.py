@@ -3,6 +3,10 @@
 Everything is summed over all pods of a version before it is divided, so replicas, restarts and pods that are gone count
 by what they saw. Each rule has two windows: an hour, which shows a break soon, and a day, which evens out the daily
 rhythm and gathers enough where truths or requests are rare. A day is as far back as samples are kept by default.
+
+A day is the sum of its 24 hours, each as the rules of the hour recorded it at the full hour: it moves once per hour,
+leaves out an hour at whose end Prometheus did not run, and reads one recorded sample per hour where the counters of
+each pod have one every few seconds.
 """
 
 from dataclasses import dataclass
@@ -26,11 +30,11 @@ Rules = dict[str, str]
 class _Window:
     name: str
     interval: str
-    """How often the rules run: a day of samples takes longer to read. At most half of the 5 minutes in which
-    Prometheus still finds a sample."""
+    """How often the rules run. At most half of the 5 minutes in which Prometheus still finds a sample."""
 
 
-WINDOWS = (_Window("1h", "1m"), _Window("1d", "2m"))
+_HOUR = _Window("1h", "1m")
+WINDOWS = (_HOUR, _Window("1d", "2m"))
 
 
 def quality_groups() -> list[dict[str, Any]]:
@@ -43,8 +47,12 @@ def quality_groups() -> list[dict[str, Any]]:
     return groups
 
 
-def _increase(labels: str, metric: str, window: str) -> str:
-    return f"sum by ({labels}) (increase({metric}[{window}]))"
+def _increase(record: str, labels: str, metric: str, window: str) -> Rules:
+    """The rule `record` + window: how much a counter rose in the window, over all pods."""
+    if window == _HOUR.name:
+        return {f"{record}{window}": f"sum by ({labels}) (increase({metric}[{window}]))"}
+    # A subquery's steps are full hours: together the windows leave nothing out and count nothing twice.
+    return {f"{record}{window}": f"sum_over_time({record}{_HOUR.name}[{window}:{_HOUR.name}])"}
 
 
 def _quality_rules(window: str) -> Rules:
@@ -53,7 +61,8 @@ def _quality_rules(window: str) -> Rules:
     Definitions are scikit-learn's. A class that was never predicted (never true) has no precision (no recall), and one
     that was neither is left out of the macro F1, as scikit-learn leaves out classes that the data do not have.
     """
-    pairs = f"model_version_prediction_truth:modelway_feedback_truth:increase{window}"
+    risen = "model_version_prediction_truth:modelway_feedback_truth:increase"
+    pairs = f"{risen}{window}"
     hits, predicted, actual = (
         f"model_version_class:modelway_feedback_{kind}:increase{window}" for kind in ("hits", "predicted", "actual")
     )
@@ -62,7 +71,7 @@ def _quality_rules(window: str) -> Rules:
     f1 = f"model_version_class:modelway_feedback_f1:ratio{window}"
     enough = f"on ({VERSION}) {truths} >= {MINIMUM_TRUTHS}"
     return {
-        pairs: _increase(f"{VERSION}, prediction, truth, correct", "modelway_feedback_truth_total", window),
+        **_increase(risen, f"{VERSION}, prediction, truth, correct", "modelway_feedback_truth_total", window),
         truths: f"sum by ({VERSION}) ({claimed})",
         hits: _by_class(f'{pairs}{{correct="true"}}', "prediction"),
         predicted: _by_class(claimed, "prediction"),
@@ -84,20 +93,21 @@ def _by_class(pairs: str, side: str) -> str:
 
 def _mean_rules(window: str) -> Rules:
     error, outcome = "modelway_feedback_absolute_error", "modelway_feedback_outcome"
-    errors, outcomes = (
-        f"model_version:{error}s:increase{window}",
-        f"model_version_name:{outcome}s:increase{window}",
-    )
+    errors, sums = f"model_version:{error}s:increase", f"model_version:{error}_sum:increase"
     named = f"{VERSION}, name"
-    gains = _increase(named, f'{outcome}_sum{{sign="positive"}}', window)
-    losses = _increase(named, f'{outcome}_sum{{sign="negative"}}', window)
+    outcomes, gains, losses = (
+        f"model_version_name:{outcome}{part}:increase" for part in ("s", "_sum_positive", "_sum_negative")
+    )
     return {
-        errors: _increase(VERSION, f"{error}_count", window),
-        f"model_version:{error}:mean{window}": (
-            f"{_increase(VERSION, f'{error}_sum', window)} / ({errors} >= {MINIMUM_TRUTHS})"
+        **_increase(errors, VERSION, f"{error}_count", window),
+        **_increase(sums, VERSION, f"{error}_sum", window),
+        f"model_version:{error}:mean{window}": f"{sums}{window} / ({errors}{window} >= {MINIMUM_TRUTHS})",
+        **_increase(outcomes, named, f"{outcome}_count", window),
+        **_increase(gains, named, f'{outcome}_sum{{sign="positive"}}', window),
+        **_increase(losses, named, f'{outcome}_sum{{sign="negative"}}', window),
+        f"model_version_name:{outcome}:mean{window}": (
+            f"({gains}{window} - {losses}{window}) / ({outcomes}{window} >= {MINIMUM_TRUTHS})"
         ),
-        outcomes: _increase(named, f"{outcome}_count", window),
-        f"model_version_name:{outcome}:mean{window}": f"({gains} - {losses}) / ({outcomes} >= {MINIMUM_TRUTHS})",
     }
 
 
@@ -135,12 +145,13 @@ def _edges() -> list[tuple[str, str]]:
 def _bin_rules(kind: str, labels: str, window: str) -> tuple[str, str, Rules]:
     """Rows per bin, and as many as the reference lets expect; nothing for a window with too few rows."""
     prefix = "model_version_feature_bin" if kind == "feature" else "model_version_bin"
-    live = f"{prefix}:modelway_{kind}_bin:increase{window}"
+    risen = f"{prefix}:modelway_{kind}_bin:increase"
+    live = f"{risen}{window}"
     expected = f"{prefix}:modelway_{kind}_bin:expected{window}"
     reference = f"max by ({labels}, bin) (modelway_{kind}_bin_reference)"
     rows = f"sum by ({labels}) ({live}) >= {MINIMUM_ROWS}"
     rules = {
-        live: _increase(f"{labels}, bin", f"modelway_{kind}_bin_total", window),
+        **_increase(risen, f"{labels}, bin", f"modelway_{kind}_bin_total", window),
         expected: f"{reference} * on ({labels}) group_left () ({rows})",
     }
     return live, expected, rules

@@ -156,6 +156,17 @@ def _broken_tree(field: str, value: int) -> bytes:
     return content
 
 
+def _long_tree() -> bytes:
+    """A tree of scikit-learn that says that it has more nodes than it has."""
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(DecisionTreeClassifier(max_depth=3).fit(*rows())))) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(files.pop("schema.json"))
+    promised = schema["content"]["content"]["tree_"]["content"]["content"]["node_count"]
+    # Under an id of its own, since skops takes equal ids for one object.
+    promised |= {"content": str(10**9), "__id__": 0}
+    return _archive(schema, files)
+
+
 def _broken_predictor() -> bytes:
     estimator = HistGradientBoostingClassifier(max_iter=2, max_depth=3).fit(*rows())
     estimator._predictors[0][0].nodes["left"][0] = 10**9
@@ -201,6 +212,7 @@ def skops_contents() -> dict[str, tuple[Content, list[str]]]:
         "child beyond the tree": (_broken_tree("left_child", 10**9), [TREE]),
         "tree in a loop": (_broken_tree("left_child", 0), [TREE]),
         "column beyond the row": (_broken_tree("feature", 10**9), [TREE]),
+        "more nodes promised": (_long_tree(), [TREE]),
         "child beyond the boosted tree": (_broken_predictor(), [PREDICTOR]),
         "schema in schema": (_archive('{"a":' * 100_000), []),
         "zip bomb": (_archive(_text([]), {"1.npy": bytes(2**26)}, zipfile.ZIP_DEFLATED), []),

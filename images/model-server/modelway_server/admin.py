@@ -13,9 +13,15 @@ from modelway_server.service import Phase
 
 
 def create_admin(
-    registry: CollectorRegistry, phase: Callable[[], Phase], before_scrape: Callable[[], None] = lambda: None
+    registry: CollectorRegistry,
+    phase: Callable[[], Phase],
+    before_scrape: Callable[[], None] = lambda: None,
+    hangs: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """The ASGI application of the admin port; `before_scrape` brings the registry up to date."""
+    """The ASGI application of the admin port.
+
+    `before_scrape` brings the registry up to date; `hangs` says whether only a new process can help.
+    """
 
     async def metrics(request: Request) -> Response:
         before_scrape()
@@ -23,6 +29,8 @@ def create_admin(
         return Response(encode(registry), headers={"content-type": content_type})
 
     async def healthz(_request: Request) -> Response:
+        if hangs():
+            return JSONResponse({"status": "the model does not return"}, status_code=503)
         return JSONResponse({"status": "alive"})
 
     async def readyz(_request: Request) -> Response:

@@ -48,6 +48,8 @@ def create_app(service: Service, fast: bool = True) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A redirect would name the host that the client sent, without the prefix that the gateway stripped.
+        redirect_slashes=False,
         # Relative: right behind any prefix that a gateway strips.
         servers=[{"url": service.settings.root_path or "."}],
     )

@@ -5,6 +5,7 @@ a request that waits too long is given up, and one bad row fails alone.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,8 +44,14 @@ class Batcher:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict") if threaded else None
         self._queue: deque[_Waiting] = deque()
         self._scheduled = False
+        self._called_at: float | None = None
         self.queued_rows = 0
         """Rows that wait now."""
+
+    def busy_seconds(self) -> float:
+        """Time since the model was called, if it has not answered yet; else 0."""
+        called_at = self._called_at
+        return 0.0 if called_at is None else time.monotonic() - called_at
 
     async def predict(self, rows: Rows) -> Output:
         """Answer for `rows`; raises `ApiError` 503 when the queue is full and 504 when the wait was too long."""
@@ -117,7 +124,7 @@ class Batcher:
         sizes = [len(waiting.rows) for waiting in batch]
         self._observe(sum(sizes))
         try:
-            output = self._predict(np.concatenate([waiting.rows for waiting in batch]))
+            output = self._call(np.concatenate([waiting.rows for waiting in batch]))
         except Exception:
             # One request spoils the batch: alone, only that one fails.
             return [self._ask_alone(waiting) for waiting in batch]
@@ -125,9 +132,16 @@ class Batcher:
 
     def _ask_alone(self, waiting: _Waiting) -> Output | Exception:
         try:
-            return self._predict(waiting.rows)
+            return self._call(waiting.rows)
         except Exception as error:
             return error
+
+    def _call(self, rows: Rows) -> Output:
+        self._called_at = time.monotonic()
+        try:
+            return self._predict(rows)
+        finally:
+            self._called_at = None
 
 
 def _split(output: Output, sizes: Sequence[int]) -> list[Output]:

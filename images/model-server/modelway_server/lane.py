@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modelway_server import log
 from modelway_server.call import CLOSE, WHOLE_ANSWER, Call, Endpoint, Reply, reply_to
 from modelway_server.errors import INTERNAL, ApiError, overload
-from modelway_server.runtimes import NonFiniteError
+from modelway_server.runtimes import NonFiniteError, UndeclaredError
 from modelway_server.service import Phase, Service
 
 # Anything else could break a log line or be used to write headers.
@@ -78,6 +78,8 @@ class Lane:
             if counted:
                 service.in_flight -= 1
                 service.metrics.request(call.status, seconds, head.get(b"x-modelway-assignment"))
+                if (client := head.get(b"x-modelway-client")) is not None:
+                    service.metrics.client(client)
             if service.settings.access_log:
                 self._log(call, seconds)
             # What sends the whole answer refers to the request, and that to the scope: without this, every request
@@ -108,7 +110,8 @@ class Lane:
 
     async def _framework(self, call: Call, send: Send) -> None:
         """Let the framework answer, and add the headers that every answer has."""
-        call.scope.setdefault("state", {})["call"] = call
+        state = call.scope.setdefault("state", {})
+        state["call"] = call
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -120,11 +123,15 @@ class Lane:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._app(call.scope, call.receive, send_on)
+        try:
+            await self._app(call.scope, call.receive, send_on)
+        finally:
+            # It refers to the scope that refers to it.
+            del state["call"]
 
     async def _failed(self, error: Exception, call: Call, send: Send) -> None:
         fields = {"request_id": call.request_id}
-        if isinstance(error, NonFiniteError):
+        if isinstance(error, NonFiniteError | UndeclaredError):
             # Values of a stranger can cause it: one line, no trace.
             log.LOGGER.error(str(error), extra={"fields": fields})
         elif not isinstance(error, ApiError):

@@ -48,7 +48,8 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: not ready, last requests answered, both ports closed.
 
-    `upkeep` is called every second. Without an admin socket another process answers for the health.
+    `upkeep` is called every second, unless the model hangs. Without an admin socket another process answers for the
+    health.
     """
     settings, stop, hurry = service.settings, asyncio.Event(), asyncio.Event()
 
@@ -62,7 +63,7 @@ async def serve(
     public = Listener(create_app(service), limits)
     listeners = [(public, public_socket)]
     if admin_socket is not None:
-        app = create_admin(service.metrics.registry, lambda: service.phase, service.keep_up)
+        app = create_admin(service.metrics.registry, lambda: service.phase, service.keep_up, service.hangs)
         listeners.append((Listener(app, limits), admin_socket))
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(listener.serve([held])) for listener, held in listeners]
@@ -92,7 +93,8 @@ async def serve(
 async def _keep_up(service: Service, upkeep: Callable[[], None]) -> None:
     while True:
         service.keep_up()
-        upkeep()
+        if not service.hangs():
+            upkeep()
         await asyncio.sleep(UPKEEP_SECONDS)
 
 

@@ -24,6 +24,10 @@ BUCKETS_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 ASSIGNMENTS = ("split", "pinned", "shadow", "none")
 """How the gateway came to choose this version, from its header `x-modelway-assignment`."""
 
+CLIENTS = 100
+"""Clients with a series of their own, in the order in which they come; whoever comes later is `other`."""
+_OTHER = b"other"
+
 REFUSALS = ("http", "header_size", "header_timeout", "connections", "slow_reader")
 """Why a connection was ended before it made a request, or while it did not read its answer."""
 
@@ -46,6 +50,10 @@ class Metrics:
         self._assigned = self._counter(
             "modelway_assigned_requests", "Requests by the gateway's reason for this version.", "assignment", "code"
         )
+        self._clients = self._counter(
+            "modelway_client_requests", "Requests of clients that the gateway knows.", "client"
+        )
+        self._new_by_client: dict[bytes, int] = {}
         errors = self._counter("modelway_errors", "Requests without a prediction, by kind.", "kind")
         refused = self._counter("modelway_refused_connections", "Connections ended by a limit.", "reason")
         predictions = self._counter("modelway_predictions", "Predicted rows by class.", "prediction")
@@ -97,6 +105,14 @@ class Metrics:
         if code >= 400:
             self._errors[KINDS.get(code, "internal")].inc()
 
+    def client(self, name: bytes) -> None:
+        """Count one request of a client; `name` is the gateway's header `x-modelway-client`."""
+        new = self._new_by_client
+        if name not in new:
+            name = name if len(new) < CLIENTS else _OTHER
+            new.setdefault(name, 0)
+        new[name] += 1
+
     def predictions(self, values: Sequence[Prediction]) -> None:
         """Count predicted classes; values of a regression are no label."""
         if self._by_class:
@@ -116,6 +132,10 @@ class Metrics:
             if count:
                 self._by_class[label].inc(count)
                 self._new_predictions[label] = 0
+        for name, count in list(self._new_by_client.items()):
+            if count:
+                self._clients.labels(*self._identity, name.decode("latin-1")).inc(count)
+                self._new_by_client[name] = 0
         for cell in self._cells.values():
             cell.flush()
 

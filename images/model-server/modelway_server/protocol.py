@@ -89,6 +89,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._large = len(data) > self.limits.settings.max_header_bytes
         self._body_came = False
         super().data_received(data)
+        if self._ending or self.transport.is_closing():
+            return
         if self._stage == _IDLE:
             if self._timer is not None:
                 self._stop_timer()

@@ -27,6 +27,11 @@ INLINE_SECONDS = 0.001
 
 MEASUREMENTS, MEASURING_SECONDS = 5, 0.05
 
+HANG_SECONDS = 30.0
+HANG_TIMEOUTS = 3
+"""A call of the model that takes longer than both, in seconds and in times that a request waits for it, is taken for
+one that never returns: all requests behind it have been given up for long."""
+
 
 class Phase(Enum):
     """Life of the server: readiness is true in `SERVING` only."""
@@ -127,6 +132,11 @@ class Service:
     def queued_rows(self) -> int:
         """Rows that wait for the model."""
         return self._small.queued_rows + (self._large.queued_rows if self._large is not self._small else 0)
+
+    def hangs(self) -> bool:
+        """Whether a call of the model does not return, which only a new process mends."""
+        limit = max(HANG_SECONDS, HANG_TIMEOUTS * self.settings.predict_timeout_seconds)
+        return max(self._small.busy_seconds(), self._large.busy_seconds()) > limit
 
     async def predict(self, rows: Rows, company: bool = False) -> Output:
         """Answer for rows of shape `[rows, features]`; raises `ApiError` 503 or 504 when the model cannot keep up.

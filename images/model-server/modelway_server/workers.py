@@ -43,7 +43,8 @@ MAX_DELAY_SECONDS = 30.0
 _SINGLE = ("process_start_time_seconds", "process_max_fds")
 
 Work = Callable[[Callable[[], None]], int]
-"""Serves until SIGTERM, calls its argument every second from when it is ready, and returns an exit status."""
+"""Serves until SIGTERM, calls its argument every second from when it is ready, unless its model hangs, and returns an
+exit status."""
 
 
 @dataclass

@@ -23,6 +23,13 @@ def service(classification: Path) -> Service:
 
 
 @pytest.fixture
+def scored(classification: Path, tmp_path: Path) -> Service:
+    """A service that takes feedback."""
+    (tmp_path / "key").write_text("0" * 64)
+    return start(classification, MODELWAY_FEEDBACK_KEY_FILE=str(tmp_path / "key"), MODELWAY_MAX_BODY_BYTES="2000")
+
+
+@pytest.fixture
 def hasty_threads() -> Iterator[None]:
     """Threads take turns after every few instructions."""
     before = sys.getswitchinterval()

@@ -142,6 +142,23 @@ def test_a_request_that_waits_too_long_is_given_up_even_if_the_model_never_answe
     run(scenario)
 
 
+def test_how_long_the_model_has_been_busy_is_known_while_it_is(model: FakeModel) -> None:
+    async def scenario() -> None:
+        queue, _ = batcher(model, threaded=True, predict_timeout_seconds=0.01)
+        assert queue.busy_seconds() == 0
+        model.gate.clear()
+        found = await asyncio.gather(queue.predict(row(0)), return_exceptions=True)
+        # Given up, and still running.
+        assert isinstance(found[0], ApiError)
+        first = queue.busy_seconds()
+        assert 0 < first < queue.busy_seconds()
+        model.gate.set()
+        await queue.predict(row(1))
+        assert queue.busy_seconds() == 0
+
+    run(scenario)
+
+
 def test_a_request_that_is_cancelled_is_not_predicted(model: FakeModel) -> None:
     async def scenario() -> None:
         queue, _ = batcher(model, threaded=True)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import skops.io
 import xgboost
 from modelway_server.runtimes import NonFiniteError, UndeclaredError, load
 from modelway_server.runtimes.onnx_file import OPERATORS
+from modelway_server.runtimes.sklearn import _check_trees
 from modelway_server.startup import StartupError
 from onnx import helper
 from server_testing import CLASSES, FILES, NAMES, ONNX_CLASSIFIER, ONNX_REGRESSOR, write_artifact
@@ -30,6 +32,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 TREE, PREDICTOR = "sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 ROWS = np.random.default_rng(1).uniform(-1, 2, (400, len(NAMES))).astype(np.float32)
@@ -180,6 +183,39 @@ def test_a_pickle_is_opened_only_where_that_is_allowed(tmp_path: Path) -> None:
     )
 
 
+def changed_tree(field: str, value: int) -> Any:
+    estimator = DecisionTreeClassifier(max_depth=3).fit(ROWS, CLASS)
+    state = estimator.tree_.__getstate__()
+    if field in state:
+        state[field] = value
+    else:
+        state["nodes"][field][0] = value
+    estimator.tree_.__setstate__(state)
+    return estimator
+
+
+def changed_predictor() -> Any:
+    estimator = HistGradientBoostingClassifier(max_iter=2, max_depth=3).fit(ROWS, CLASS)
+    estimator._predictors[0][0].nodes["left"][0] = 10**9
+    return estimator
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda: changed_tree("left_child", 10**9), "a tree goes on at node 1000000000"),
+        (lambda: changed_tree("feature", 10**9), "a tree splits column 1000000000 of 3"),
+        (lambda: changed_tree("node_count", 10**9), "a tree promises 1000000000 nodes"),
+        (changed_predictor, "a tree goes on at node 1000000000"),
+    ],
+    ids=["child", "column", "count", "boosted"],
+)
+def test_trees_are_checked_in_the_estimator_itself(make: Callable[[], Any], fault: str) -> None:
+    # What an archive says of its trees before it is opened is not the last word, and a pickle says nothing.
+    with pytest.raises(ValueError, match=fault):
+        _check_trees(make())
+
+
 @pytest.mark.parametrize("kind", ["skops", "pickle"])
 def test_a_model_of_another_scikit_learn_is_refused(kind: str, tmp_path: Path) -> None:
     folder = artifact(kind, make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, CLASS), tmp_path)
@@ -224,7 +260,7 @@ def test_answers_for_other_rows_than_asked_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "needed"),
     [
-        ("requirements.txt", []),
+        ("requirements.txt", ["onnxruntime"]),
         ("requirements-xgboost.txt", ["scipy", "xgboost-cpu"]),
         ("requirements-lightgbm.txt", ["lightgbm", "scipy"]),
         ("requirements-sklearn.txt", ["scikit-learn", "scipy"]),
@@ -233,7 +269,8 @@ def test_answers_for_other_rows_than_asked_are_refused(tmp_path: Path) -> None:
 def test_an_image_has_the_library_of_its_format_only(name: str, needed: list[str]) -> None:
     text = (Path(__file__).parents[1] / name).read_text()
     installed = {line.partition("==")[0] for line in text.splitlines() if "==" in line}
-    assert sorted(installed & {"scikit-learn", "scipy", "xgboost-cpu", "lightgbm", "onnx", "pandas"}) == needed
+    libraries = {"scikit-learn", "scipy", "xgboost-cpu", "lightgbm", "onnx", "onnxruntime", "pandas"}
+    assert sorted(installed & libraries) == needed
 
 
 @pytest.mark.parametrize("domain", ["", "ai.onnx.ml"])

@@ -7,6 +7,7 @@ is spoilt byte by byte and sent over a raw socket.
 import json
 import os
 import random
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -66,7 +67,8 @@ blobs = st.binary(max_size=64)
 @pytest.fixture(scope="module")
 def server(classification: Path) -> Iterator[Running]:
     limits = {"MODELWAY_MAX_ROWS": "50", "MODELWAY_MAX_BODY_BYTES": "65536", "MODELWAY_BODY_TIMEOUT_SECONDS": "0.5"}
-    with running(classification, **limits, MODELWAY_HEADER_TIMEOUT_SECONDS="0.5") as started:
+    limits |= {"MODELWAY_HEADER_TIMEOUT_SECONDS": "0.5", "MODELWAY_DRAIN_SECONDS": "0"}
+    with running(classification, **limits) as started:
         yield started
 
 
@@ -188,3 +190,9 @@ def test_the_server_has_not_grown_nor_restarted(server: Running, client: httpx.C
     assert memory() < before * 1.1
     assert server.process.poll() is None
     assert 'modelway_requests_total{code="500",model="sample",version="v1"} 0.0' in server.metrics()
+
+
+def test_nothing_of_it_was_logged(server: Running) -> None:
+    server.process.send_signal(signal.SIGTERM)
+    err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
+    assert [json.loads(line)["event"] for line in err.splitlines()] == ["serving", "draining", "stopped"]

@@ -12,7 +12,7 @@ REASONS = hostile.reasons()
 
 @pytest.fixture(scope="module")
 def starter() -> Iterator[Starter]:
-    with Starter() as running:
+    with Starter(warm=True) as running:
         yield running
 
 

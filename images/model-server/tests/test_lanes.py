@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from modelway_server.app import create_app
 from modelway_server.service import Phase, Service
-from server_testing import NAMES, start
+from server_testing import CLASSES, NAMES, start
 
 ROW: dict[str, Any] = dict(zip(NAMES, (1.5, 0, -1), strict=True))
 TENSOR = {"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [1.5, 0, -1]}
@@ -41,6 +41,11 @@ def infer(body: Any, status: int = 200, **headers: str) -> Case:
     return post(body, status, INFER, **headers)
 
 
+def feedback(body: Any, status: int = 200, **headers: str) -> Case:
+    return post(body, status, "/feedback", **headers)
+
+
+FORGED = {"id": "A" * 80, "truth": CLASSES[0]}
 CASES = [
     post(ROW),
     post({"rows": [ROW, ROW]}),
@@ -86,7 +91,22 @@ CASES = [
     Case("GET", INFER, status=405),
     Case("PUT", "/v2/models/sample", status=405),
     Case("GET", "/", status=404),
+    Case("GET", "/v2/models/sample/", status=404),
+    post(ROW, 404, "/predict/"),
     Case("GET", "/docs"),
+    Case("GET", "/openapi.json"),
+    feedback(FORGED, 404),
+]
+
+WITH_A_KEY = [
+    feedback({"items": [FORGED, FORGED]}),
+    feedback(FORGED, 403),
+    feedback({"truth": CLASSES[0]}, 422),
+    feedback({"items": []}, 422),
+    feedback({"items": [FORGED] * 201}, 413),
+    feedback(b"{", 400),
+    feedback(FORGED, 415, content_type="text/plain"),
+    Case("GET", "/feedback", status=405),
     Case("GET", "/openapi.json"),
 ]
 
@@ -115,6 +135,21 @@ def test_both_lanes_give_the_same_answer(service: Service, case: Case) -> None:
     fast, framework = answers(service, case)
     assert fast.status_code == case.status
     assert seen(fast) == seen(framework)
+
+
+@pytest.mark.parametrize("case", WITH_A_KEY, ids=lambda case: f"{case.method}-{case.path}-{case.status}")
+def test_both_lanes_give_the_same_answer_where_feedback_is_taken(scored: Service, case: Case) -> None:
+    fast, framework = answers(scored, case)
+    assert fast.status_code == case.status
+    assert seen(fast) == seen(framework)
+
+
+def test_both_lanes_count_feedback_once(scored: Service) -> None:
+    first, second = (scored.ids.issue(CLASSES[0]) for _ in range(2))
+    fast, framework = answers(scored, feedback({"id": first, "truth": CLASSES[0]}))
+    assert (fast.status_code, framework.status_code) == (200, 409)
+    fast, framework = answers(scored, feedback({"id": second, "truth": "none of them"}))
+    assert (fast.status_code, seen(fast)) == (422, seen(framework))
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DRAINING])

@@ -1,11 +1,18 @@
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx
+import numpy as np
+import pytest
 from modelway_server.admin import create_admin
+from modelway_server.main import _keep_up
+from modelway_server.metrics import CLIENTS
+from modelway_server.runtimes import Output, Rows
 from modelway_server.service import Phase, Service
 from prometheus_client.parser import text_string_to_metric_families
+from server_process import DEADLINE_SECONDS
 from server_testing import NAMES, client_of, start
 
 ROW = dict.fromkeys(NAMES, 1.0)
@@ -25,14 +32,15 @@ def key(name: str, **labels: str) -> str:
     return name + json.dumps(dict(sorted((MINE | labels).items())))
 
 
-def admin(service: Service, path: str) -> httpx.Response:
-    async def send() -> httpx.Response:
-        app = create_admin(service.metrics.registry, lambda: service.phase, service.keep_up)
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-            return await client.get(path)
+async def get(service: Service, path: str) -> httpx.Response:
+    app = create_admin(service.metrics.registry, lambda: service.phase, service.keep_up, service.hangs)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        return await client.get(path)
 
-    return asyncio.run(send())
+
+def admin(service: Service, path: str) -> httpx.Response:
+    return asyncio.run(get(service, path))
 
 
 def predict(service: Service, body: Any) -> None:
@@ -83,6 +91,41 @@ def test_readiness_follows_the_phase_and_health_does_not(service: Service) -> No
     assert codes == {"starting": (503, 200), "serving": (200, 200), "draining": (503, 200)}
 
 
+def test_health_fails_when_the_model_does_not_return(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, entered, beats = threading.Event(), threading.Event(), asyncio.Event()
+    predict = service.model.predict
+
+    def stuck(rows: Rows) -> Output:
+        entered.set()
+        gate.wait(DEADLINE_SECONDS)
+        return predict(rows)
+
+    async def scenario() -> None:
+        asking = asyncio.create_task(queue.predict(np.zeros((1, 3), dtype=np.float32)))
+        await asyncio.to_thread(entered.wait)
+        codes.append((await health()).status_code)
+        monkeypatch.setattr("modelway_server.service.HANG_SECONDS", 0.0)
+        monkeypatch.setattr("modelway_server.service.HANG_TIMEOUTS", 0)
+        codes.append((await health()).status_code)
+        # A worker gives its parent no sign, and is replaced.
+        keeping = asyncio.create_task(_keep_up(service, beats.set))
+        await asyncio.sleep(0)
+        assert not beats.is_set()
+        gate.set()
+        await asking
+        codes.append((await health()).status_code)
+        keeping.cancel()
+
+    async def health() -> httpx.Response:
+        return await get(service, "/healthz")
+
+    codes: list[int] = []
+    monkeypatch.setattr(service.model, "predict", stuck)
+    queue = service._large
+    asyncio.run(scenario())
+    assert codes == [200, 503, 200]
+
+
 def test_the_gateways_reason_is_counted_and_strangers_make_no_series(service: Service) -> None:
     async def send() -> None:
         async with client_of(service) as client:
@@ -96,6 +139,21 @@ def test_the_gateways_reason_is_counted_and_strangers_make_no_series(service: Se
         key("modelway_assigned_requests_total", assignment="shadow", code="200"): 1,
         key("modelway_assigned_requests_total", assignment="none", code="200"): 2,
     }
+
+
+def test_clients_are_counted_and_have_a_bound(service: Service) -> None:
+    async def send() -> None:
+        async with client_of(service) as client:
+            for name in ("acme", "acme", *(f"client-{number}" for number in range(CLIENTS + 4)), "acme"):
+                await client.post("/predict", json=ROW, headers={"x-modelway-client": name})
+            await client.post("/predict", json=ROW)
+
+    asyncio.run(send())
+    found = {name: value for name, value in samples(service).items() if name.startswith("modelway_client_requests")}
+    assert len(found) == CLIENTS + 1
+    assert found[key("modelway_client_requests_total", client="acme")] == 3
+    assert found[key("modelway_client_requests_total", client="client-0")] == 1
+    assert found[key("modelway_client_requests_total", client="other")] == 5
 
 
 def test_the_histogram_has_each_duration_in_its_bucket(service: Service) -> None:

@@ -1,13 +1,18 @@
+import asyncio
 import json
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from modelway_server.main import create_service
 from modelway_server.settings import load
 from modelway_server.startup import StartupError
-from server_testing import classifier, regressor, write_artifact, write_files
+from onnx import TensorProto, helper
+from prometheus_client import generate_latest
+from server_testing import CLASSES, NAMES, classifier, regressor, start, write_artifact, write_files
 
 
 def refusal(directory: Path) -> str:
@@ -112,11 +117,62 @@ def test_a_model_that_does_not_fit_its_signature_is_refused(tmp_path: Path) -> N
 
 
 def test_classes_that_the_model_does_not_have_are_refused(tmp_path: Path) -> None:
-    write_artifact(tmp_path, classes=["a", "b"])
+    write_artifact(tmp_path, content=rarely([0, 1, 1], constant=False), classes=["a", "b"])
     assert refusal(tmp_path) == (
         "model.onnx: answers something else than its signature says: got [1] classes and [1, 3] probabilities "
         "for 1 rows and 2 classes, allowed one answer per row and class; package the model again."
     )
+
+
+def rarely(labels: list[int], constant: bool) -> bytes:
+    """The classifier with other class indices; the third class wins only where the third feature is the largest."""
+    model = onnx.load_from_string(classifier())
+    (node,) = model.graph.node
+    if not constant:
+        next(part for part in node.attribute if part.name == "classlabels_ints").ints[:] = labels
+    else:
+        # As converters write classes that are looked up by position.
+        node.output[0] = "position"
+        table = helper.make_tensor("table", TensorProto.INT64, [len(labels)], labels)
+        model.graph.initializer.append(table)
+        found = helper.make_node("ArrayFeatureExtractor", ["table", "position"], ["found"], domain="ai.onnx.ml")
+        shape = helper.make_tensor("shape", TensorProto.INT64, [1], [-1])
+        model.graph.initializer.append(shape)
+        model.graph.node.extend([found, helper.make_node("Reshape", ["found", "shape"], ["label"])])
+    content: bytes = model.SerializeToString()
+    return content
+
+
+RARE = [
+    {"name": name, "dtype": "float32", "minimum": low, "maximum": low + 1.0}
+    for name, low in zip(NAMES, (0.0, 0.0, -9.0), strict=True)
+]
+"""Ranges in which the third class never wins: the warm-up does not meet it."""
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("label", [7, -1])
+def test_a_class_that_no_warm_up_meets_must_be_declared_all_the_same(
+    tmp_path: Path, constant: bool, label: int
+) -> None:
+    write_artifact(tmp_path, content=rarely([0, 1, label], constant), features=RARE)
+    assert refusal(tmp_path) == (
+        f"model.onnx: answers something else than its signature says: got class {label} of 3, "
+        "allowed one answer per row and class; package the model again."
+    )
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_class_that_the_warm_up_did_not_meet_is_predicted(tmp_path: Path, constant: bool) -> None:
+    service = start(write_artifact(tmp_path, content=rarely([0, 1, 2], constant), features=RARE))
+    for number, label in enumerate(CLASSES):
+        rows = np.zeros((1, 3), dtype=np.float32)
+        rows[0, number] = 100.0
+        assert asyncio.run(service.predict(rows)).prediction == [label]
+    service.keep_up()
+    text = generate_latest(service.metrics.registry).decode()
+    for label in CLASSES:
+        assert f'modelway_predictions_total{{model="sample",prediction="{label}",version="v1"}} 1.0' in text
 
 
 def test_outputs_that_the_model_does_not_have_are_refused(tmp_path: Path) -> None:

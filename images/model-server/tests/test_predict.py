@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from modelway_server.runtimes import Model
 from modelway_server.service import Phase, Service
@@ -225,6 +226,14 @@ def test_a_failure_shows_no_trace(
 def test_an_answer_that_is_no_number_is_a_failure(regression: Path) -> None:
     huge = dict.fromkeys(NAMES, 3.0e38)
     assert post(start(regression), json=huge).status_code == 500
+
+
+def test_an_undeclared_class_is_a_failure_of_one_line(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    # Values of a stranger may lead to it: a trace per request would fill the log.
+    service.model._engine = lambda rows: (np.full(len(rows), 7), np.zeros((len(rows), 3)))
+    assert post(service, json=ROW).status_code == 500
+    (record,) = [record for record in caplog.records if record.name == "modelway"]
+    assert (record.getMessage(), record.exc_info) == ("class 7 of 3", None)
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("a b", False), ("x" * 129, False), ("", False)])

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import socket
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,8 +70,7 @@ def test_a_request_in_flight_at_sigterm_is_finished(classification: Path) -> Non
         connection.sendall(head.encode() + body[:5])
         server.wait_for('modelway_requests_in_flight{model="sample",version="v1"} 1.0')
         server.process.send_signal(signal.SIGTERM)
-        while server.ready() != 503:
-            time.sleep(0.02)
+        server.wait_until(503)
         connection.sendall(body[5:])
         answer = b""
         while part := connection.recv(65536):
@@ -95,8 +93,7 @@ def test_a_client_that_leaves_is_counted_and_not_logged(classification: Path) ->
 def test_a_second_signal_ends_the_drain(classification: Path) -> None:
     with running(classification, MODELWAY_DRAIN_SECONDS="3600") as server:
         server.process.send_signal(signal.SIGTERM)
-        while server.ready() != 503:
-            time.sleep(0.02)
+        server.wait_until(503)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(DEADLINE_SECONDS) == 0
 

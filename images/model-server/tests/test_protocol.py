@@ -1,6 +1,7 @@
 """Bytes as strangers send them: limits of size and time, and what is no HTTP."""
 
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ def server(classification: Path) -> Iterator[Running]:
         "MODELWAY_BODY_TIMEOUT_SECONDS": "1.5",
         "MODELWAY_MAX_BODY_BYTES": "4000",
         "MODELWAY_MAX_CONNECTIONS": "20",
+        "MODELWAY_DRAIN_SECONDS": "0",
     }
     with running(classification, **limits) as started:
         yield started
@@ -229,3 +231,6 @@ def test_one_connection_too_many_is_refused_and_the_others_go_on(server: Running
 def test_nothing_of_this_was_logged_or_harmed_the_server(server: Running) -> None:
     assert codes(exchange(server, LAST)) == [200]
     assert server.process.poll() is None
+    server.process.send_signal(signal.SIGTERM)
+    err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
+    assert [json.loads(line)["event"] for line in err.splitlines()] == ["serving", "draining", "stopped"]

@@ -54,8 +54,7 @@ def test_sigterm_drains_all_workers_and_leaves_nothing(classification: Path) -> 
         folder = metrics_folder(min(workers))
         assert folder.is_dir()
         server.process.send_signal(signal.SIGTERM)
-        while server.ready() != 503:
-            time.sleep(0.02)
+        server.wait_until(503)
         answer = httpx.post(f"{server.url}/predict", json=ROW, trust_env=False)
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         assert server.process.wait(DEADLINE_SECONDS) == 0

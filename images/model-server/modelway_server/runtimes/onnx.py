@@ -14,7 +14,7 @@ def open_model(content: bytes, signature: Signature, _manifest: Manifest, thread
     names = signature.model
     if not isinstance(names, OnnxModel):
         raise TypeError("the signature is not that of an ONNX model")
-    check_file(names.file, content)
+    check_file(names.file, content, names.prediction, len(signature.classes) if signature.classes is not None else None)
     session = _session(content, threads)
     _check_input(session, names, len(signature.features))
     _check_outputs(session, names)

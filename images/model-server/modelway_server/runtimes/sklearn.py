@@ -14,7 +14,7 @@ from sklearn.tree._tree import Tree
 
 from modelway_server.artifact import REBUILD
 from modelway_server.runtimes.base import Engine, Rows
-from modelway_server.runtimes.trees import check_tree
+from modelway_server.runtimes.trees import check_nodes
 from modelway_server.signature import Manifest, Signature
 from modelway_server.startup import StartupError, sentence
 
@@ -65,14 +65,11 @@ def _check_trees(estimator: Any) -> None:
     """scikit-learn follows a tree's indices without looking: each is looked at here; raises `ValueError`."""
     for part, width in _parts(estimator):
         if isinstance(part, Tree):
-            left = part.children_left
-            check_tree(left, part.children_right, part.feature, left != -1, width)
+            if part.node_count != part.capacity:
+                raise ValueError(f"a tree promises {part.node_count} nodes and holds {part.capacity}")
+            check_nodes(part.__getstate__()["nodes"], width)
         elif isinstance(part, TreePredictor):
-            nodes = part.nodes
-            left, right, features = (nodes[name].astype(np.int64) for name in ("left", "right", "feature_idx"))
-            # By category, a tree would look into further tables: column -1 is refused.
-            features[nodes["is_categorical"] != 0] = -1
-            check_tree(left, right, features, nodes["is_leaf"] == 0, width)
+            check_nodes(part.nodes, width)
 
 
 def _parts(estimator: Any) -> Iterator[tuple[Any, int]]:

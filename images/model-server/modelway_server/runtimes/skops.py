@@ -2,13 +2,16 @@
 
 import io
 import json
+import sys
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from modelway_server.artifact import REBUILD
 from modelway_server.runtimes.base import Engine
+from modelway_server.runtimes.trees import check_nodes
 from modelway_server.signature import Manifest, Signature, SkopsModel
 from modelway_server.startup import StartupError, sentence
 
@@ -31,7 +34,8 @@ def open_model(content: bytes, signature: Signature, manifest: Manifest, threads
         got, allowed = ", ".join(sorted(unknown)), ", ".join(sorted(CHECKED))
         raise StartupError(sentence(model.file, "trusts what cannot be checked", got, allowed, "package it as onnx"))
     _check_archive(model.file, content)
-    _check_schema(model.file, content, model.trusted)
+    schema = _check_schema(model.file, content, model.trusted)
+    _check_trees(content, schema)
     # Not before: these take a second.
     import skops.io
 
@@ -68,13 +72,24 @@ def _holds_objects(archive: zipfile.ZipFile, name: str) -> bool:
         return bool(dtype.hasobject)
 
 
-def _check_schema(file: str, content: bytes, trusted: tuple[str, ...]) -> None:
-    """Raise `StartupError` for a part of the archive that a scikit-learn model does not have."""
+def _check_schema(file: str, content: bytes, trusted: tuple[str, ...]) -> dict[str, Any]:
+    """The archive's schema; raises `StartupError` for a part that a scikit-learn model does not have."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        schema = json.loads(archive.read("schema.json"))
+        schema: dict[str, Any] = json.loads(archive.read("schema.json"))
     if not str(schema.get("__module__")).startswith("sklearn."):
         got = f"{schema.get('__module__')}.{schema.get('__class__')}"[:200]
         raise StartupError(sentence(file, "is no model", got, "an estimator of scikit-learn", REBUILD))
+    for part in _parts(schema):
+        name, loader = _name(part), str(part.get("__loader__", ""))
+        foreign = part.get("__module__") and name.partition(".")[0] not in PACKAGES
+        if foreign or loader in CALLS or (name in CHECKED and name not in trusted):
+            got, allowed = f"{name} ({loader})"[:200], "types that skops or the signature trusts"
+            raise StartupError(sentence(file, "holds a foreign type", got, allowed, "package it as onnx"))
+    return schema
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every object inside a schema."""
     parts: list[Any] = [schema]
     while parts:
         part = parts.pop()
@@ -82,9 +97,28 @@ def _check_schema(file: str, content: bytes, trusted: tuple[str, ...]) -> None:
             parts += part
         elif isinstance(part, dict):
             parts += part.values()
-            module, kind, loader = (str(part.get(key, "")) for key in ("__module__", "__class__", "__loader__"))
-            name = f"{module}.{kind}"
-            foreign = module and module.partition(".")[0] not in PACKAGES
-            if foreign or loader in CALLS or (name in CHECKED and name not in trusted):
-                got, allowed = f"{name} ({loader})"[:200], "types that skops or the signature trusts"
-                raise StartupError(sentence(file, "holds a foreign type", got, allowed, "package it as onnx"))
+            yield part
+
+
+def _name(part: dict[str, Any]) -> str:
+    return f"{part.get('__module__', '')}.{part.get('__class__', '')}"
+
+
+def _check_trees(content: bytes, schema: dict[str, Any]) -> None:
+    """Refuse early what `runtimes.sklearn` would refuse after its imports, which take a second.
+
+    That remains the check that counts: an archive may say things here that skops reads otherwise. Raises `ValueError`,
+    or anything else for an archive that is broken.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for part in _parts(schema):
+            if _name(part) in CHECKED and part.get("__loader__") in ("TreeNode", "ObjectNode"):
+                state = part["content"]["content"]
+                nodes = np.load(io.BytesIO(archive.read(state["nodes"]["file"])), allow_pickle=False)
+                width = sys.maxsize
+                if "__reduce__" in part:
+                    width = int(part["__reduce__"]["args"]["content"][0]["content"])
+                    promised = int(state["node_count"]["content"])
+                    if promised != len(nodes):
+                        raise ValueError(f"a tree promises {promised} nodes and holds {len(nodes)}")
+                check_nodes(nodes, width)

@@ -30,5 +30,18 @@ def check_tree(left: Indices, right: Indices, features: Indices, inner: NDArray[
             raise ValueError("a tree comes back to one of its nodes")
 
 
+def check_nodes(nodes: NDArray[np.void], width: int) -> None:
+    """Raise `ValueError` unless scikit-learn's nodes, of a `Tree` or a `TreePredictor`, are a tree as above."""
+    if "left_child" in (nodes.dtype.names or ()):
+        left, right, features = (nodes[name].astype(np.int64) for name in ("left_child", "right_child", "feature"))
+        inner = left != -1
+    else:
+        left, right, features = (nodes[name].astype(np.int64) for name in ("left", "right", "feature_idx"))
+        # By category, a tree would look into further tables: column -1 is refused.
+        features[nodes["is_categorical"] != 0] = -1
+        inner = nodes["is_leaf"] == 0
+    check_tree(left, right, features, inner, width)
+
+
 def _outlier(values: Indices, limit: int) -> int:
     return int(values.max() if values.max() >= limit else values.min())
