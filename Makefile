@@ -11,7 +11,7 @@ MODEL ?= breast-cancer
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down schema crds lint test-fast test test-cluster test-all test-long bench-components bench-server clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds policies lint test-fast test test-cluster test-all test-long bench-components bench-server bench-edge clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,10 +57,13 @@ schema: $(READY) ## Write components/schema.json
 crds: $(READY) ## Write the CRDs of the gateway into the components
 	$(BIN)/python -m tools.crds
 
+policies: $(READY) ## Write the table of the policy pack's rules
+	$(BIN)/python -m modelway_policies.table > docs/policies.md
+
 lint: $(READY) ## Lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy components/modelway infra tools pipeline images/model-server/modelway_server
+	$(BIN)/mypy components/modelway infra tools pipeline policies/modelway_policies images/model-server/modelway_server
 
 test-fast: lint ## Lint, types and unit tests: under a minute
 	$(BIN)/pytest -n auto tests/unit images/model-server/tests
@@ -81,6 +84,9 @@ bench-components: $(READY) ## Measure import and rendering of the components
 
 bench-server: $(READY) ## Measure the model server against others
 	$(BIN)/python -m tests.bench.server
+
+bench-edge: $(READY) ## Measure what keys, limits and TLS cost at the gateway (root on Linux)
+	$(BIN)/python -m tests.bench.edge
 
 clean: ## Delete build outputs and caches of the checkout; keeps .venv, and cache and state of the user
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,7 @@
 """`predict`: one row to one served model."""
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from infra import machine
@@ -8,6 +9,7 @@ from infra.config_schema import ModelSettings
 from infra.deploy import Job, toolset
 from infra.engine.session import stack_outputs
 from infra.predictions import Row, address, ask, read_row, reference_row
+from infra.tls import authority_file
 from tools.problem import Problem, ProblemError
 
 
@@ -27,7 +29,8 @@ def predict(work: Job, model_name: str, version: str | None, row: str | None, by
             f"stack {stack}", "it is not deployed", "no gateway", "a served model", f"run `modelway up {stack}`"
         )
         raise ProblemError([problem])
-    return ask(address(str(outputs["gateway_url"]), model, version, by), asked)
+    where = address(str(outputs["gateway_url"]), model, version, by)
+    return ask(replace(where, trusted=authority_file(work, machine.kubectl(work.settings))), asked)
 
 
 def _model(work: Job, name: str) -> ModelSettings:

@@ -1,6 +1,5 @@
 """The command line `modelway`."""
 
-import json
 import os
 import sys
 import time
@@ -10,14 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from infra import cli_keys
+from infra.cli_common import AsJson, Stack, console, job_and_name, job_of, print_json, print_table, say
 from tools.paths import state_dir
 from tools.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from infra.deploy import Job
 
 EXAMPLES = """
@@ -31,14 +29,14 @@ Examples:
 
   modelway predict breast-cancer --version v2 --row row.json
 
+  modelway keys add node acme                  a key for the client acme, printed once
+
   modelway status --json                       models, versions, weights, pods and URLs
 
   modelway down                                delete what `up` made
 """
 CANCELLED = 130
 """Exit status of a run that Ctrl-C ended, by the convention of shells."""
-
-PIPE_COLUMNS = 250
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,9 +48,7 @@ app = typer.Typer(
 )
 nodes = typer.Typer(no_args_is_help=True, help="The one-node Kubernetes of this machine (Linux, root).")
 app.add_typer(nodes, name="node")
-
-Stack = Annotated[str | None, typer.Argument(metavar="[STACK]", help="One of stacks/; local or node by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+app.add_typer(cli_keys.commands, name="keys")
 
 
 @app.command()
@@ -60,15 +56,15 @@ def doctor(stack: Stack = None, as_json: AsJson = False) -> None:
     """Print every tool and every problem of this machine; exit status 1 when something blocks `up`."""
     from infra import doctor as doctoring
 
-    work = _job(stack)
+    work = job_of(stack)
     diagnosis = doctoring.diagnose(work.files.name, work.settings)
     if as_json:
-        _print_json(doctoring.as_json(diagnosis))
+        print_json(doctoring.as_json(diagnosis))
     else:
-        _print_table(doctoring.table(diagnosis))
+        print_table(doctoring.table(diagnosis))
     if diagnosis.problems:
         raise ProblemError(diagnosis.problems)
-    _say("Nothing blocks `modelway up`.")
+    say("Nothing blocks `modelway up`.")
 
 
 @app.command()
@@ -79,10 +75,10 @@ def up(
     from infra import deploy
     from infra.engine.display import summary
 
-    work = _job(stack)
+    work = job_of(stack)
     _confirm(work, yes)
     served = deploy.up(work)
-    _say(summary(served.outcome.counts, served.outcome.seconds))
+    say(summary(served.outcome.counts, served.outcome.seconds))
     for urls in served.urls.values():
         typer.echo("\n".join(urls))
     if served.curl:
@@ -100,10 +96,10 @@ def preview(
     from infra.engine.display import preview_lines, summary
     from infra.engine.events import as_json as change_json
 
-    outcome = deploy.preview(_job(stack), typer.echo if diff and not as_json else None)
+    outcome = deploy.preview(job_of(stack), typer.echo if diff and not as_json else None)
     if as_json:
         changes = [change_json(change) for change in outcome.changes]
-        _print_json({"changes": changes, "counts": dict(outcome.counts), "seconds": round(outcome.seconds, 1)})
+        print_json({"changes": changes, "counts": dict(outcome.counts), "seconds": round(outcome.seconds, 1)})
         return
     for line in () if diff else preview_lines(outcome.changes):
         typer.echo(line)
@@ -118,13 +114,15 @@ def down(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, in production.")] = False,
 ) -> None:
     """Delete what `up` made in the cluster; the node and its images stay for the next `up`."""
-    from infra import deploy
+    from infra import deploy, keys
     from infra.engine.display import summary
 
-    work = _job(stack)
+    work = job_of(stack)
+    if lost := not forget and keys.lost_with(work):
+        say(lost)
     _confirm(work, yes)
     outcome = deploy.down(work, forget)
-    _say(summary(outcome.counts, outcome.seconds))
+    say(summary(outcome.counts, outcome.seconds))
     if purge:
         deploy.purge(work)
 
@@ -134,12 +132,12 @@ def status(stack: Stack = None, as_json: AsJson = False) -> None:
     """Print models, versions, weights, pods and URLs."""
     from infra import state as states
 
-    state = states.look(_job(stack))
+    state = states.look(job_of(stack))
     if as_json:
-        _print_json(states.as_json(state))
+        print_json(states.as_json(state))
         return
-    _print_table(states.table(state))
-    _say(f"Cluster: {state.cluster}." + ("" if state.deployed else " The stack is not deployed."))
+    print_table(states.table(state))
+    say(f"Cluster: {state.cluster}." + ("" if state.deployed else " The stack is not deployed."))
 
 
 @app.command()
@@ -152,12 +150,10 @@ def predict(
     """Print one prediction of a served model as JSON; without --row it asks with a real row."""
     from infra import asking
 
-    if len(words) > 2:
-        raise typer.BadParameter(f"got {len(words)} words, allowed [STACK] MODEL")
     if by not in ("path", "header"):
         raise typer.BadParameter(f"--by: got '{by}', allowed path or header")
-    work = _job(words[0] if len(words) == 2 else None)
-    _print_json(asking.predict(work, words[-1], version, row, by))
+    work, model = job_and_name(words, "[STACK] MODEL")
+    print_json(asking.predict(work, model, version, row, by))
 
 
 @nodes.command("up")
@@ -166,7 +162,7 @@ def node_up() -> None:
     from tools import node
 
     state = node.up(_progress())
-    _say(f"The node is ready. KUBECONFIG={state.kubeconfig}")
+    say(f"The node is ready. KUBECONFIG={state.kubeconfig}")
 
 
 @nodes.command("down")
@@ -216,7 +212,7 @@ def _failures() -> Iterator[None]:
         _complain(str(problem) for problem in error.problems)
     except SystemExit as end:
         if end.code == CANCELLED:  # So typer ends a command that Ctrl-C interrupted before or after the engine's run.
-            _say("Cancelled; nothing is lost: run the same command again to go on.")
+            say("Cancelled; nothing is lost: run the same command again to go on.")
         raise
     except Exception as error:
         _unexpected(error)
@@ -226,7 +222,7 @@ def _unexpected(error: Exception) -> None:
     # Imported late: only a command that ran the engine can raise these, and importing it costs a second.
     failures = sys.modules.get("infra.engine.failures")
     if failures and isinstance(error, failures.CancelledError):
-        _say(f"Cancelled; nothing is lost: run `{error}` again to go on.")
+        say(f"Cancelled; nothing is lost: run `{error}` again to go on.")
         raise SystemExit(CANCELLED) from None
     if failures and isinstance(error, failures.EngineError):
         extra = [f"The program's traceback is in {_log(error.traceback_text)}."] if error.traceback_text else []
@@ -253,17 +249,6 @@ def _log(text: str) -> str:
     return str(file)
 
 
-def _job(stack: str | None) -> "Job":
-    from infra import deploy
-    from infra.choose import choose
-    from tools.images.builder import docker_answers
-
-    choice = choose(stack, docker_answers)
-    if choice.reason:
-        _say(choice.reason)
-    return deploy.job(choice.stack, _console())
-
-
 def _confirm(work: "Job", yes: bool) -> None:
     if yes or work.settings.environment != "production":
         return
@@ -276,24 +261,7 @@ def _confirm(work: "Job", yes: bool) -> None:
 def _progress() -> Any:
     from tools.progress import Progress
 
-    return Progress(_console())
-
-
-def _console() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _print_table(table: "Table") -> None:
-    # A pipe has no width: nothing is folded or cut there.
-    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
+    return Progress(console())
 
 
 def _flush() -> None:

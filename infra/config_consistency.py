@@ -1,11 +1,17 @@
 """Rules of the stack config that span several keys."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from infra.config_schema import DIGEST, Environment, ModelSettings, Provider, Settings, VersionSettings
+from infra.edge import edge_problems
+from infra.policies import policy_problems
 from infra.serving import serving_problems
+from infra.tls import tls_problems
 from tools.problem import Problem
+
+HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
 def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
@@ -24,7 +30,8 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
                     f"{where}.pathPrefix", "takes every model's paths", "'/'", "'/' only together with host", "set host"
                 )
             )
-    problems += _routes(settings) + _object_names(settings) + _platform_images(settings)
+    problems += _routes(settings) + _object_names(settings) + _platform_images(settings) + edge_problems(settings)
+    problems += policy_problems(settings) + tls_problems(settings)
     return problems + _cluster(settings, stack)
 
 
@@ -132,22 +139,28 @@ def _platform_images(settings: Settings) -> list[Problem]:
 
 
 def _routes(settings: Settings) -> list[Problem]:
-    seen: dict[tuple[str, str], str] = {}
-    problems = []
+    """Hosts that are none, and paths within each other on one host, where one model would take the other's versions."""
+    problems: list[Problem] = []
+    seen: list[tuple[str, str, str]] = []
     for model in settings.models:
-        key = (model.host or "*", model.path_prefix or f"/{model.name}")
-        if key in seen:
-            problems.append(
-                Problem(
-                    f"modelway:models {model.name}",
-                    "same host and path as another model",
-                    f"{key[0]}{key[1]} of {seen[key]}",
-                    "a host and path of its own",
-                    "set pathPrefix or host",
-                )
-            )
-        seen.setdefault(key, model.name)
+        where = f"modelway:models {model.name}"
+        if model.host is not None and not (len(model.host) <= 253 and HOST.fullmatch(model.host)):
+            allowed = "a DNS name in lower case, without scheme and port"
+            problems.append(Problem(f"{where}.host", "no host", repr(model.host), allowed, "correct it"))
+        host, path = model.host or "*", (model.path_prefix or f"/{model.name}").rstrip("/")
+        for other, other_host, other_path in seen:
+            if host != other_host or not _within(path, other_path) or other == model.name:
+                continue
+            what, got = "same host and path as another model", f"{other_host}{other_path} of {other}"
+            if path != other_path:
+                what, got = "paths within each other", f"{host}{path} and {got}"
+            problems.append(Problem(where, what, got, "a host and path of its own", "set pathPrefix or host"))
+        seen.append((model.name, host, path))
     return problems
+
+
+def _within(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _object_names(settings: Settings) -> list[Problem]:

@@ -2,10 +2,12 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, SecretStr
+
+from infra.config_gateway import GatewaySettings, LimitSettings
+from infra.config_section import Section
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -28,6 +30,17 @@ class RuntimeName(StrEnum):
     MLSERVER = "mlserver"
     TRITON = "triton"
     VLLM = "vllm"
+
+
+class Access(StrEnum):
+    """Who reaches a model."""
+
+    PUBLIC = "public"
+    """Everyone."""
+    KEYED = "keyed"
+    """Who has an API key or a token."""
+    INTERNAL = "internal"
+    """Pods of the cluster, through a gateway of their own."""
 
 
 class Provider(StrEnum):
@@ -64,11 +77,7 @@ VersionName = Annotated[str, AfterValidator(_version_name)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, strict=True)
-
-
-class ClusterSettings(_Section):
+class ClusterSettings(Section):
     """`modelway:cluster`."""
 
     provider: Annotated[Provider, Field(strict=False)]
@@ -78,17 +87,7 @@ class ClusterSettings(_Section):
     identifier: str | None = None
 
 
-class GatewaySettings(_Section):
-    """`modelway:gateway`."""
-
-    address: str | None = None
-    """Host and port that clients use; the local grounds know theirs."""
-    replicas: Annotated[int, Field(ge=1, le=100)] = 1
-    install_crds: bool = True
-    chart: str | None = None
-
-
-class MonitoringSettings(_Section):
+class MonitoringSettings(Section):
     """`modelway:monitoring`."""
 
     enabled: bool = True
@@ -96,7 +95,7 @@ class MonitoringSettings(_Section):
     storage_mb: Annotated[int, Field(ge=256)] = 2048
 
 
-class RegistrySettings(_Section):
+class RegistrySettings(Section):
     """`modelway:registry`: what pulls the models' images; nothing is needed for a public or local registry."""
 
     url: str | None = None
@@ -104,15 +103,27 @@ class RegistrySettings(_Section):
     password: SecretStr | None = None
 
 
-class ImageSettings(_Section):
+class CertManagerImageSettings(Section):
+    """Images of cert-manager."""
+
+    controller: str
+    webhook: str
+    cainjector: str
+    startupapicheck: str
+    acmesolver: str | None = None
+    """For issuer acme."""
+
+
+class ImageSettings(Section):
     """`modelway:images`: the platform's own images; the node has its own builds of them."""
 
     gateway: str | None = None
     proxy: str | None = None
     prometheus: str | None = None
+    cert_manager: CertManagerImageSettings | None = None
 
 
-class AutoscalingSettings(_Section):
+class AutoscalingSettings(Section):
     """Bounds of the number of pods of a version."""
 
     min_replicas: Annotated[int, Field(ge=1, le=1000)]
@@ -120,7 +131,7 @@ class AutoscalingSettings(_Section):
     cpu_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
 
 
-class ResourceSettings(_Section):
+class ResourceSettings(Section):
     """Requests and limits of a version's server; what is left out is what the runtime needs at least."""
 
     cpu_request: Quantity | None = None
@@ -129,14 +140,14 @@ class ResourceSettings(_Section):
     memory_limit: Quantity | None = None
 
 
-class SecretKeySettings(_Section):
+class SecretKeySettings(Section):
     """One key of a Secret in the models' namespace."""
 
     secret: str
     key: str
 
 
-class ContainerSettings(_Section):
+class ContainerSettings(Section):
     """How a foreign server is started and asked; `modelway.serving.runtime_checks` says which runtime has what."""
 
     port: int | None = None
@@ -160,7 +171,7 @@ class ContainerSettings(_Section):
     startup_seconds: int | None = None
 
 
-class VersionSettings(_Section):
+class VersionSettings(Section):
     """One version of a model."""
 
     name: VersionName
@@ -178,7 +189,7 @@ class VersionSettings(_Section):
     """Whether the server may open pickle and joblib files, which can run any code; never in production."""
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """One model."""
 
     name: DnsLabel
@@ -188,13 +199,17 @@ class ModelSettings(_Section):
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = 10
     feedback: bool = False
     """Whether `/NAME/feedback` takes what became of predictions."""
-    feedback_outcomes: list[str] = []
+    feedback_outcomes: list[str] = Field(default_factory=list)
     """Names of the numbers that feedback may carry."""
     docs: bool = False
     """Whether `/NAME/VERSION/docs` is routed."""
+    access: Annotated[Access, Field(strict=False)] | None = None
+    """Unless set: keyed in production, public elsewhere."""
+    limits: LimitSettings = LimitSettings()
+    """Each that is set counts instead of the gateway's."""
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole stack config."""
 
     environment: Annotated[Environment, Field(strict=False)] = Environment.DEVELOPMENT
@@ -203,4 +218,6 @@ class Settings(_Section):
     monitoring: MonitoringSettings = MonitoringSettings()
     registry: RegistrySettings = RegistrySettings()
     images: ImageSettings = ImageSettings()
+    policies: dict[str, Any] = Field(default_factory=dict)
+    """Level and settings of single rules of the policy pack, by name; `modelway_policies.settings` says what fits."""
     models: Annotated[list[ModelSettings], Field(min_length=1)]

@@ -3,20 +3,23 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from infra import machine
-from infra.config_schema import Provider, Settings
+from infra.config_schema import Access, Provider, Settings
+from infra.edge import access_of, refusals
 from infra.engine.session import Engine, Outcome, Program, Toolset, opened
 from infra.engine.workspace import StackFiles, stack_files
 from infra.identity import ClusterIdentity
 from infra.images import ensure_images, image_problems, unmade_problems
+from infra.policies import policies_of
 from infra.predictions import Address, Row, probe_address, reference_row, wait_for
 from infra.settings import load_file
+from infra.tls import authority_file
 from tools import node, toolchain
 from tools.paths import PROJECT
 from tools.problem import ProblemError
@@ -72,7 +75,7 @@ def up(work: Job) -> Served:
     tools = toolset(work, machine.tool_names(work.settings.cluster.provider))
     machine.prepare(work.settings, work.progress)
     ensure_images(work.settings, work.progress)
-    with opened(work.files, _program(), tools, work.console) as engine:
+    with opened(work.files, _program(), tools, work.console, policies_of(work.settings)) as engine:
         gone = machine.cluster_gone(work.settings) or work.identity.changed()
         if gone:
             _forget(engine, gone, (), work.console)
@@ -82,7 +85,9 @@ def up(work: Job) -> Served:
         work.identity.record()
     addresses = served_addresses(work, str(outcome.outputs["gateway_url"]))
     wait_for(addresses, work.progress)
-    asked = (where.curl(row) for where, row in addresses.values() if row and where.method == "POST")
+    asked = (
+        where.curl(row) for where, row in addresses.values() if row and where.method == "POST" and not where.refusals
+    )
     curl = next(asked, "")
     return Served(outcome, dict(outcome.outputs.get("urls") or {}), curl)
 
@@ -91,7 +96,7 @@ def preview(work: Job, on_output: Callable[[str], Any] | None) -> Outcome:
     """What `up` would change; nothing is created, started or built but the tools of the engine."""
     if found := unmade_problems(work.settings, work.files.name):
         raise ProblemError(found)
-    with opened(work.files, _program(), toolset(work), work.console) as engine:
+    with opened(work.files, _program(), toolset(work), work.console, policies_of(work.settings)) as engine:
         return engine.preview(on_output)
 
 
@@ -127,14 +132,17 @@ def toolset(work: Job, names: tuple[str, ...] = toolchain.ENGINE, *, quiet: bool
 
 
 def served_addresses(work: Job, gateway_url: str) -> dict[str, tuple[Address, Row | None]]:
-    """Every URL of the stack, with a row to ask it with where one is known."""
+    """Every URL that is reached from here, with a row to ask it with where one is known."""
     kubectl = machine.kubectl(work.settings)
+    trusted = authority_file(work, kubectl)
     found: dict[str, tuple[Address, Row | None]] = {}
     for model in work.settings.models:
-        row = reference_row(model, kubectl)
-        found[model.name] = (probe_address(gateway_url, model, None), row)
-        for version in model.versions:
-            found[f"{model.name} {version.name}"] = (probe_address(gateway_url, model, version.name), row)
+        if access_of(work.settings, model) is Access.INTERNAL:
+            continue
+        row, guarded = reference_row(model, kubectl), refusals(work.settings, model)
+        for version in (None, *(each.name for each in model.versions)):
+            where = replace(probe_address(gateway_url, model, version), refusals=guarded, trusted=trusted)
+            found[model.name if version is None else f"{model.name} {version}"] = (where, row)
     return found
 
 

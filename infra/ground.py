@@ -4,17 +4,22 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pulumi
 from modelway import ExistingCluster, ExistingRegistry, KindCluster, LocalRegistry, RestrictedNamespace
 from modelway.cluster.existing import ExistingClusterArgs
+from modelway.cluster.kind import KindClusterArgs
+from modelway.gateway.cert_manager import CHART_VERSION as CERT_MANAGER_VERSION
 from modelway.gateway.gateway import GatewayArgs
 from modelway.gateway.objects import CHART_VERSION
+from modelway.gateway.tls import CertManagerImagesArgs, TlsArgs
 from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
 
 from infra.config_schema import Provider, Settings
 from infra.names import MODELS_NAMESPACE
+from infra.tls import installs_cert_manager, tls_args
 from tools.node.layout import NODE_ADDRESS, Ports
 from tools.paths import cache_dir, state_dir
 from tools.problem import Problem, ProblemError
@@ -24,6 +29,10 @@ NODE_IMAGES = {
     "gateway": "envoyproxy/gateway:v1.9.1",
     "proxy": "envoyproxy/envoy:v1.40.0",
     "prometheus": "prom/prometheus:v3.13.1",
+    **{
+        command: f"jetstack/cert-manager-{command}:{CERT_MANAGER_VERSION}"
+        for command in ("controller", "webhook", "cainjector", "startupapicheck")
+    },
 }
 
 
@@ -39,13 +48,17 @@ class Ground:
     address: str
     images: dict[str, str] = field(default_factory=dict)
     chart: str | None = None
+    cert_manager_chart: str | None = None
     cluster_cidrs: list[str] | None = None
     """Addresses of the API server and the nodes, where they are known beforehand."""
 
     def cluster(self) -> ExistingCluster | KindCluster:
         """The cluster of the stack."""
         if self.kubeconfig is None:
-            return KindCluster("cluster", {"name": self.identifier, "gateway_port": self.ports.gateway})
+            kind: KindClusterArgs = {"name": self.identifier, "gateway_port": self.ports.gateway}
+            if self.settings.gateway.tls:
+                kind["gateway_tls_port"] = self.ports.gateway_tls
+            return KindCluster("cluster", kind)
         args: ExistingClusterArgs = {
             "kubeconfig": self.kubeconfig.read_text(encoding="utf-8"),
             "cluster_identifier": self.identifier,
@@ -70,7 +83,21 @@ class Ground:
             args["gateway_image"] = image
         if image := self.image("proxy"):
             args["proxy_image"] = image
+        if tls := self.tls_args():
+            args["tls"] = tls
         return args
+
+    def tls_args(self) -> TlsArgs | None:
+        """Inputs of the gateway about TLS; none for plain HTTP."""
+        local = self.settings.cluster.provider is not Provider.EXISTING
+        args = tls_args(self.settings, self.ports.gateway_tls if local else None)
+        if args is not None and installs_cert_manager(self.settings):
+            if self.cert_manager_chart:
+                args.setdefault("cert_manager_chart", self.cert_manager_chart)
+            own = {name: self.images[name] for name in CertManagerImagesArgs.__required_keys__ if name in self.images}
+            if own:
+                args.setdefault("cert_manager_images", own)
+        return cast(TlsArgs | None, args)
 
     def monitoring_args(self) -> MonitoringStackArgs:
         """Inputs of the monitoring stack."""
@@ -148,6 +175,7 @@ def _node(settings: Settings, ports: Ports) -> Ground:
         address=settings.gateway.address or f"127.0.0.1:{ports.gateway}",
         images={role: built[name] for role, name in NODE_IMAGES.items() if name in built},
         chart=str(cache_dir() / "charts" / f"gateway-helm-{CHART_VERSION}.tgz"),
+        cert_manager_chart=str(cache_dir() / "charts" / f"cert-manager-{CERT_MANAGER_VERSION}.tgz"),
         cluster_cidrs=[f"{NODE_ADDRESS}/32"],
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.config_schema import Provider, Settings
+from infra.tls import installs_cert_manager
 from tools import node, toolchain
 from tools.node.layout import Layout
 from tools.paths import cache_dir, state_dir
@@ -34,12 +35,12 @@ def problems(settings: Settings) -> list[Problem]:
         return [*node.preflight(), *found]
     found += _disk(state_dir()) or _disk(cache_dir())
     if provider is Provider.KIND:
-        return [*kind_problems(cluster_name(settings)), *found]
+        return [*kind_problems(cluster_name(settings), tls=settings.gateway.tls is not None), *found]
     return [*existing_problems(settings), *found]
 
 
-def kind_problems(cluster: str) -> list[Problem]:
-    """Docker, kind and the two ports."""
+def kind_problems(cluster: str, *, tls: bool = False) -> list[Problem]:
+    """Docker, kind and the ports; `tls`: that of HTTPS too."""
     from tools.images.builder import docker_answers
 
     found = []
@@ -51,6 +52,8 @@ def kind_problems(cluster: str) -> list[Problem]:
         found.append(Problem("kind", "this program is missing", "nothing on PATH", "kind 0.27 or newer", fix))
     if not found and cluster not in kind_clusters():
         found += _busy_port("MODELWAY_GATEWAY_PORT", Layout.current().ports.gateway)
+        if tls:
+            found += _busy_port("MODELWAY_GATEWAY_TLS_PORT", Layout.current().ports.gateway_tls)
     if not found and not registry_runs():
         found += _busy_port("MODELWAY_REGISTRY_PORT", Layout.current().ports.registry)
     return found
@@ -88,6 +91,8 @@ def prepare(settings: Settings, progress: Progress) -> None:
 
         node.up(progress)
         chart("gateway-helm", progress)
+        if installs_cert_manager(settings):
+            chart("cert-manager", progress)
         system_images(progress)
     elif settings.cluster.provider is Provider.KIND and not registry_runs():
         with progress.step(f"starting the registry {REGISTRY_CONTAINER}"):

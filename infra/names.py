@@ -2,3 +2,6 @@
 
 MODELS_NAMESPACE = "modelway-models"
 """Namespace of every model server."""
+GATEWAY_NAMESPACE = "modelway-gateway"
+GATEWAY_NAME = "modelway"
+"""Defaults of the component `Gateway`, which the program leaves as they are."""

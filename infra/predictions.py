@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,12 +35,21 @@ class Address:
     foreign: bool = False
     """Whether a server that is not ours may answer, whose statuses say less."""
     method: str = "POST"
+    trusted: Path | None = None
+    """Certificate of the authority behind the gateway's; None: those that this machine trusts anyway."""
+    refusals: frozenset[int] = frozenset()
+    """Statuses by which the gateway shows that it guards the model, from whoever may not ask."""
 
     def curl(self, row: Row) -> str:
         """A command for a POSIX shell that asks with `row`."""
         headers = {"content-type": "application/json", **self.headers}
         flags = " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items())
-        return f"curl -sS {self.url} {flags} -d {shlex.quote(json.dumps(row))}"
+        trust = f"--cacert {shlex.quote(str(self.trusted))} " if self.trusted else ""
+        return f"curl -sS {trust}{self.url} {flags} -d {shlex.quote(json.dumps(row))}"
+
+    def verify(self) -> ssl.SSLContext:
+        """What a client checks the gateway's certificate against."""
+        return ssl.create_default_context(cafile=self.trusted)
 
 
 def address(gateway_url: str, model: ModelSettings, version: str | None, by: str = "path") -> Address:
@@ -142,7 +152,14 @@ def ask(where: Address, row: Row) -> Any:
         ProblemError: no connection, or any status but 200; it says what the server said.
     """
     try:
-        answer = httpx.post(where.url, json=row, headers=dict(where.headers), timeout=ANSWER_SECONDS, trust_env=False)
+        answer = httpx.post(
+            where.url,
+            json=row,
+            headers=dict(where.headers),
+            timeout=ANSWER_SECONDS,
+            trust_env=False,
+            verify=where.verify(),
+        )
     except httpx.HTTPError as error:
         problem = Problem(where.url, "no answer", str(error), "a served model", "run `modelway status` to see why")
         raise ProblemError([problem]) from None
@@ -169,7 +186,10 @@ def wait_for(addresses: Mapping[str, tuple[Address, Row | None]], progress: Prog
         ProblemError: one does not within 180 s; it names the last answer.
     """
     deadline = time.monotonic() + READY_SECONDS
-    with progress.step("waiting until the URLs answer") as step, httpx.Client(trust_env=False) as client:
+    # All are answered by one gateway.
+    verify = next((where.verify() for where, _ in addresses.values()), True)
+    client = httpx.Client(trust_env=False, verify=verify)
+    with progress.step("waiting until the URLs answer") as step, client:
         for name, (where, row) in addresses.items():
             # Envoy takes routes asynchronously and has no event to wait on: ask until it answers.
             while (last := _state(client, where, row)) is not None:
@@ -191,6 +211,8 @@ def _state(client: httpx.Client, where: Address, row: Row | None) -> str | None:
 
 
 def _served(where: Address, row: Row | None, status: int) -> bool:
+    if status in where.refusals:
+        return True
     if row or where.method == "GET":
         return status == httpx.codes.OK
     if where.foreign:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pulumi
 from modelway import Gateway, ModelService, MonitoringStack, RestrictedNamespace
+from modelway.gateway.api_keys import api_keys_secret
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
-from infra.config_schema import ModelSettings, RuntimeName, Settings, VersionSettings
+from infra.config_schema import Access, ModelSettings, RuntimeName, Settings, VersionSettings
+from infra.edge import access_of, gateway_args, keys_are_needed, service_args
 from infra.ground import Ground, ground_of
 from infra.names import MODELS_NAMESPACE
 from infra.serving import container_args
@@ -56,11 +58,13 @@ def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     namespace = RestrictedNamespace("models", {"name": MODELS_NAMESPACE, "routes": True}, inside)
     registry = ground.registry(cluster, namespace)
-    gateway = Gateway("gateway", ground.gateway_args(), inside)
-    ready = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry])
+    gateway = Gateway("gateway", gateway_args(settings, ground.gateway_args()), inside)
+    keys = pulumi.ResourceOptions(provider=cluster.provider, depends_on=[namespace])
+    secrets = [api_keys_secret(MODELS_NAMESPACE, keys)] if keys_are_needed(settings) else []
+    ready = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry, *secrets])
     pull_secret = registry.pull_secret if settings.registry.password else None
     services = {
-        model.name: ModelService(model.name, _service_args(model, gateway, pull_secret, images), ready)
+        model.name: ModelService(model.name, _service_args(settings, model, gateway, pull_secret, images), ready)
         for model in settings.models
     }
     if settings.monitoring.enabled:
@@ -69,23 +73,28 @@ def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str
         pulumi.export("prometheus_url", monitoring.prometheus_url)
         pulumi.export("prometheus_namespace", monitoring.namespace)
     pulumi.export("gateway_url", gateway.url)
+    if settings.gateway.tls is not None:
+        pulumi.export("gateway_tls_secret", gateway.tls_secret)
     pulumi.export("urls", {name: service.urls for name, service in services.items()})
     pulumi.export("versions", {name: service.versions for name, service in services.items()})
 
 
 def _service_args(
+    settings: Settings,
     model: ModelSettings,
     gateway: Gateway,
     pull_secret: pulumi.Output[str] | None,
     images: dict[tuple[str, str], str],
 ) -> ModelServiceArgs:
     versions = [_version_args(version, images[model.name, version.name]) for version in model.versions]
+    internal = access_of(settings, model) is Access.INTERNAL
     result: ModelServiceArgs = {
         "versions": versions,
         "namespace": MODELS_NAMESPACE,
-        "gateway_url": gateway.url,
-        "gateway_name": gateway.name,
+        "gateway_url": gateway.internal_url if internal else gateway.url,
+        "gateway_name": gateway.internal_name if internal else gateway.name,
         "drain_seconds": model.drain_seconds,
+        **service_args(settings, model),  # type: ignore[typeddict-item]
     }
     if pull_secret is not None:
         result["pull_secret"] = pull_secret

@@ -1,17 +1,23 @@
-"""Writes the gateway's CRDs into the components as package data: `python -m tools.crds`.
+"""Writes the CRDs of the gateway and of cert-manager into the components as package data: `python -m tools.crds`.
 
 Descriptions are left out: they are four fifths of the text, and every object is part of the stack's state.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tools.paths import PROJECT
 from tools.progress import Progress
-from tools.toolchain.charts import crd_manifests
+from tools.toolchain.charts import certificate_crd_manifests, crd_manifests
 
-TARGET = PROJECT / "components/modelway/gateway/crds.jsonl"
+FOLDER = PROJECT / "components/modelway/gateway"
+TARGETS: Mapping[Path, Callable[[Progress], list[dict[str, Any]]]] = {
+    FOLDER / "crds.jsonl": crd_manifests,
+    FOLDER / "cert_manager_crds.jsonl": certificate_crd_manifests,
+}
+"""Files, and what they hold."""
 
 
 def without_descriptions(value: Any, names: bool = False) -> Any:
@@ -36,4 +42,5 @@ def render(manifests: Iterable[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(crd_manifests(Progress())), encoding="utf-8")
+    for target, manifests in TARGETS.items():
+        target.write_text(render(manifests(Progress())), encoding="utf-8")

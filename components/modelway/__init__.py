@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelway.cluster.existing import ExistingCluster, ExistingClusterArgs
     from modelway.cluster.kind import KindCluster, KindClusterArgs
-    from modelway.gateway.gateway import Gateway, GatewayArgs
+    from modelway.gateway.cert_manager import CertManager, CertManagerArgs
+    from modelway.gateway.gateway import ConnectionsArgs, Gateway, GatewayArgs
+    from modelway.gateway.policy import AuthArgs, CorsArgs, JwtArgs, LimitsArgs
+    from modelway.gateway.tls import AcmeArgs, CertManagerImagesArgs, TlsArgs
     from modelway.monitoring.stack import MonitoringStack, MonitoringStackArgs
     from modelway.namespace import RestrictedNamespace, RestrictedNamespaceArgs
     from modelway.registry.existing import ExistingRegistry, ExistingRegistryArgs
@@ -27,16 +30,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AcmeArgs",
+    "AuthArgs",
     "AutoscalingArgs",
+    "CertManager",
+    "CertManagerArgs",
+    "CertManagerImagesArgs",
+    "ConnectionsArgs",
     "ContainerArgs",
+    "CorsArgs",
     "ExistingCluster",
     "ExistingClusterArgs",
     "ExistingRegistry",
     "ExistingRegistryArgs",
     "Gateway",
     "GatewayArgs",
+    "JwtArgs",
     "KindCluster",
     "KindClusterArgs",
+    "LimitsArgs",
     "LocalRegistry",
     "LocalRegistryArgs",
     "ModelServer",
@@ -50,12 +62,16 @@ __all__ = [
     "RestrictedNamespace",
     "RestrictedNamespaceArgs",
     "SecretKeyArgs",
+    "TlsArgs",
 ]
 
 _ROOMS = {
     "modelway.cluster.existing": ("ExistingCluster", "ExistingClusterArgs"),
     "modelway.cluster.kind": ("KindCluster", "KindClusterArgs"),
-    "modelway.gateway.gateway": ("Gateway", "GatewayArgs"),
+    "modelway.gateway.cert_manager": ("CertManager", "CertManagerArgs"),
+    "modelway.gateway.gateway": ("ConnectionsArgs", "Gateway", "GatewayArgs"),
+    "modelway.gateway.policy": ("AuthArgs", "CorsArgs", "JwtArgs", "LimitsArgs"),
+    "modelway.gateway.tls": ("AcmeArgs", "CertManagerImagesArgs", "TlsArgs"),
     "modelway.monitoring.stack": ("MonitoringStack", "MonitoringStackArgs"),
     "modelway.namespace": ("RestrictedNamespace", "RestrictedNamespaceArgs"),
     "modelway.registry.existing": ("ExistingRegistry", "ExistingRegistryArgs"),

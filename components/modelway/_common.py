@@ -81,11 +81,17 @@ CLASSES: Mapping[tuple[str, str], Any] = {
 
 CUSTOM_KINDS: frozenset[tuple[str, str]] = frozenset(
     {
+        ("cert-manager.io/v1", "Certificate"),
+        ("cert-manager.io/v1", "Issuer"),
         ("gateway.networking.k8s.io/v1", "Gateway"),
         ("gateway.networking.k8s.io/v1", "GatewayClass"),
         ("gateway.networking.k8s.io/v1", "HTTPRoute"),
         ("gateway.envoyproxy.io/v1alpha1", "BackendTrafficPolicy"),
+        ("gateway.envoyproxy.io/v1alpha1", "ClientTrafficPolicy"),
+        ("gateway.envoyproxy.io/v1alpha1", "EnvoyExtensionPolicy"),
+        ("gateway.envoyproxy.io/v1alpha1", "EnvoyPatchPolicy"),
         ("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy"),
+        ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
     }
 )
 

@@ -31,6 +31,14 @@ def container_security(user_id: int) -> dict[str, Any]:
     }
 
 
+def topology_spread(pods: dict[str, Any]) -> list[dict[str, Any]]:
+    """Constraints that spread the pods of this selector over zones and nodes, where there are several."""
+    return [
+        {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": pods}
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
+
+
 def http_probe(path: str, port: str, period_seconds: int, failures: int, timeout_seconds: int = 2) -> dict[str, Any]:
     """Probe that asks `path` every `period_seconds` and gives up after `failures` in a row."""
     return {

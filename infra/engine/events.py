@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pulumi.automation.events import DiagnosticEvent, EngineEvent, StepEventMetadata
+from pulumi.automation.events import DiagnosticEvent, EngineEvent, PolicyEvent, StepEventMetadata
 
 DOING = {
     "create": "creating",
@@ -40,6 +40,8 @@ SIGN = {
     "replace": "±",
 }
 NOTE_CHARACTERS = 120
+OWN_PACK = "modelway"
+"""Name of the policy pack in `policies/`."""
 _AMBIENT = re.compile(r"using pulumi-\S+ from \$PATH at ")
 """The engine's remark on each plugin that the toolchain provides, which has said so itself."""
 _COLOUR = re.compile(r"<\{%.*?%\}>")
@@ -98,6 +100,8 @@ class Recorder:
         self.seconds = 0
         self.errors: list[tuple[str, str]] = []
         """URN (empty for the program itself) and message."""
+        self.advice: dict[str, list[str]] = {}
+        """What policies found that does not stop the run, by the policy's name."""
         self._display = display
         self._guard = threading.Lock()
 
@@ -112,8 +116,8 @@ class Recorder:
                 self._ended(event.res_op_failed_event.metadata.urn, failed=True)
             elif event.diagnostic_event:
                 self._diagnostic(event.diagnostic_event)
-            elif event.policy_event and event.policy_event.enforcement_level == "mandatory":
-                self.errors.append((event.policy_event.resource_urn or "", plain(event.policy_event.message)))
+            elif event.policy_event:
+                self._policy(event.policy_event)
             elif event.summary_event:
                 self.counts.update(
                     {
@@ -140,6 +144,15 @@ class Recorder:
     def _ended(self, urn: str, failed: bool) -> None:
         if step := self.running.pop(urn, None):
             self._display.ended(step, failed)
+
+    def _policy(self, event: PolicyEvent) -> None:
+        # Our own pack names the object in its sentence; of other packs only the URN says which it is.
+        own, text = event.policy_pack_name == OWN_PACK, plain(event.message)
+        if event.enforcement_level == "mandatory":
+            self.errors.append(("" if own else event.resource_urn or "", f"policy {event.policy_name}: {text}"))
+        else:
+            where = "" if own or not event.resource_urn else f"{title(event.resource_urn)}: "
+            self.advice.setdefault(event.policy_name, []).append(where + text)
 
     def _diagnostic(self, event: DiagnosticEvent) -> None:
         text, urn = plain(event.message), event.urn or ""

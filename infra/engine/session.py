@@ -28,6 +28,7 @@ from infra.engine.home import quiet_home
 from infra.engine.pending import adopted, describe, forgotten, pending_creates
 from infra.engine.stack import LeanStack, StateWorkspace
 from infra.engine.workspace import ENCRYPTION_KEYS, StackFiles, prepare
+from infra.policies import Policies, advice_lines
 from tools.problem import ProblemError
 
 Program = Callable[[], None]
@@ -61,14 +62,23 @@ class Outcome:
 class Engine:
     """The engine on one stack. Made by `opened`."""
 
-    def __init__(self, stack: LeanStack, state: Mapping[str, Any], command: EngineCommand, console: Console) -> None:
+    def __init__(
+        self,
+        stack: LeanStack,
+        state: Mapping[str, Any],
+        command: EngineCommand,
+        console: Console,
+        policies: Policies | None = None,
+    ) -> None:
         self._stack = stack
         self._state = state
         self._command = command
         self._console = console
+        self._policies = policies
+        self._packs = [str(policies.pack)] if policies else None
 
     def up(self) -> Outcome:
-        """Bring the cluster to what the program says.
+        """Bring the cluster to what the program says; policies that stop a run stop it before anything is created.
 
         Raises:
             EngineError: the program or a resource failed, one text per cause.
@@ -76,10 +86,17 @@ class Engine:
             CancelledError: the user cancelled.
         """
         self._finish_pending()
+        if self._policies and self._policies.stop:
+            # An update judges each resource when its turn comes, and the stack as a whole when all is done.
+            self._say("Checking the policies before anything is created.")
+            self._run("up", lambda on_event: self._stack.preview(on_event=on_event, policy_packs=self._packs))
         outputs: OutputMap = {}
 
         def run(on_event: OnEvent) -> None:
-            outputs.update(self._stack.up(on_event=on_event, show_secrets=False, suppress_outputs=True).outputs)
+            done = self._stack.up(
+                on_event=on_event, show_secrets=False, suppress_outputs=True, policy_packs=self._packs
+            )
+            outputs.update(done.outputs)
 
         done = self._run("up", run)
         return Outcome(done.counts, done.seconds, done.changes, public(outputs))
@@ -88,7 +105,9 @@ class Engine:
         """What `up` would change; `on_output` gets the engine's own detailed diff. Raises as `up` does."""
         return self._run(
             "preview",
-            lambda on_event: self._stack.preview(diff=on_output is not None, on_output=on_output, on_event=on_event),
+            lambda on_event: self._stack.preview(
+                diff=on_output is not None, on_output=on_output, on_event=on_event, policy_packs=self._packs
+            ),
         )
 
     def destroy(self) -> Outcome:
@@ -124,6 +143,8 @@ class Engine:
                 if self._command.cancels:
                     raise CancelledError(command) from None
                 raise failure(error, recorder.errors, self._stack.name, command) from error
+        for line in advice_lines(recorder.advice):
+            self._say(line)
         return Outcome(dict(recorder.counts), time.monotonic() - started, tuple(recorder.changes))
 
     def _finish_pending(self) -> None:
@@ -149,7 +170,9 @@ class Engine:
 
 
 @contextmanager
-def opened(files: StackFiles, program: Program, tools: Toolset, console: Console) -> Iterator[Engine]:
+def opened(
+    files: StackFiles, program: Program, tools: Toolset, console: Console, policies: Policies | None = None
+) -> Iterator[Engine]:
     """Open the stack of `files` for work, creating it on first use; one process at a time.
 
     Raises:
@@ -165,7 +188,8 @@ def opened(files: StackFiles, program: Program, tools: Toolset, console: Console
         command = EngineCommand(tools.executable, tools.version, record, lambda count: _on_cancel(console, count))
         workspace = _workspace(files, program, tools, used, command)
         try:
-            yield Engine(LeanStack.create_or_select(files.name, workspace), workspace.exported, command, console)
+            stack = LeanStack.create_or_select(files.name, workspace)
+            yield Engine(stack, workspace.exported, command, console, policies)
         except CommandError as error:
             again = f"modelway up {files.name}"
             raise (CancelledError(again) if command.cancels else failure(error, (), files.name, again)) from error

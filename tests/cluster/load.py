@@ -1,6 +1,7 @@
 """Open-loop load on the gateway: requests start at a fixed rate, whatever the answers do, and none is repeated."""
 
 import asyncio
+import ssl
 import threading
 import time
 from collections import Counter
@@ -33,8 +34,16 @@ class Outcome:
 class Load:
     """Context manager that sends `row` to `url` at `rate` requests per second until it is left."""
 
-    def __init__(self, url: str, row: dict[str, Any], rate: float, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        row: dict[str, Any],
+        rate: float,
+        headers: dict[str, str] | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self.outcome = Outcome()
+        self._verify = verify
         self._url, self._row, self._rate, self._headers = url, row, rate, headers or {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -52,7 +61,9 @@ class Load:
     async def _run(self) -> None:
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         started = time.monotonic()
-        async with httpx.AsyncClient(timeout=ANSWER_SECONDS, limits=limits, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=ANSWER_SECONDS, limits=limits, trust_env=False, verify=self._verify
+        ) as client:
             running: set[asyncio.Task[None]] = set()
             number = 0
             while not self._stop.is_set():

@@ -23,7 +23,12 @@ from rich.console import Console
 from infra import deploy
 print(*deploy.up(deploy.job("node", Console(stderr=True), Path(sys.argv[1]))).urls[sys.argv[2]], sep="\\n")
 """
-PORTS = {"MODELWAY_GATEWAY_PORT": "18081", "MODELWAY_REGISTRY_PORT": "15001", "MODELWAY_API_PORT": "16444"}
+PORTS = {
+    "MODELWAY_GATEWAY_PORT": "18081",
+    "MODELWAY_GATEWAY_TLS_PORT": "18444",
+    "MODELWAY_REGISTRY_PORT": "15001",
+    "MODELWAY_API_PORT": "16444",
+}
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,16 @@ class Stack:
         """Run the command line; with `check`, fail with its whole output when it fails."""
         return modelway({**self.environment, **environment}, *arguments, check=check)
 
-    def up_with(self, model: dict[str, Any], project: Path) -> list[str]:
-        """`modelway up` of the stack with one more model, from files in the new folder `project`; that model's URLs."""
+    def up_with(
+        self, model: dict[str, Any], project: Path, *others: dict[str, Any], gateway: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """`modelway up` of the stack with more models, from files in the new folder `project`; the first one's URLs."""
         (project / "stacks").mkdir(parents=True)
         shutil.copy(PROJECT / "Pulumi.yaml", project)
         document = yaml.safe_load((PROJECT / "stacks/Pulumi.node.yaml").read_text())
-        document["config"]["modelway:models"].append(model)
+        document["config"]["modelway:models"] += [model, *others]
+        if gateway is not None:
+            document["config"]["modelway:gateway"] = dict(gateway)
         (project / "stacks/Pulumi.node.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
         command = [sys.executable, "-c", UP, str(project), model["name"]]
         result = subprocess.run(

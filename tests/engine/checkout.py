@@ -15,7 +15,7 @@ from infra.ground import NODE_IMAGES
 from tools.paths import PROJECT
 
 DIGEST = "sha256:" + "b" * 64
-LINKED = ("infra", "components", "tools", "pipeline")
+LINKED = ("infra", "components", "tools", "pipeline", "policies")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,10 @@ SERVER_LABELS = {
 }
 pod("server", MODELS, "10.244.0.10", **SERVER_LABELS)
 pod("stranger in the models' namespace", MODELS, "10.244.0.11", app="x")
-pod("proxy", GATEWAY, "10.244.0.12", **{"app.kubernetes.io/component": "proxy", "app.kubernetes.io/name": "envoy"})
+PROXY = {"app.kubernetes.io/component": "proxy", "app.kubernetes.io/name": "envoy"}
+OWNER = "gateway.envoyproxy.io/owning-gateway-name"
+pod("proxy", GATEWAY, "10.244.0.12", **PROXY, **{OWNER: "modelway"})
+pod("inner proxy", GATEWAY, "10.244.0.18", **PROXY, **{OWNER: "modelway-internal"})
 pod("controller", GATEWAY, "10.244.0.13", **{"control-plane": "envoy-gateway"})
 pod("certgen", GATEWAY, "10.244.0.14", app="certgen")
 pod(
@@ -79,17 +82,20 @@ PORTS = [
 ]
 
 API_CLIENTS = ("controller", "certgen", "prometheus")
+PROXIES = ("proxy", "inner proxy")
 NEEDED = {
-    ("proxy", "server", 8080),
+    *((proxy, "server", 8080) for proxy in PROXIES),
     ("prometheus", "server", 9090),
-    ("proxy", "controller", 18000),
-    ("prometheus", "proxy", 19001),
+    *((proxy, "controller", 18000) for proxy in PROXIES),
+    *(("prometheus", proxy, 19001) for proxy in PROXIES),
     ("prometheus", "controller", 19001),
-    *((source, "dns", 53) for source in ("proxy", *API_CLIENTS)),
+    *((source, "dns", 53) for source in (*PROXIES, *API_CLIENTS)),
     *((source, "api-server", 443) for source in API_CLIENTS),
     ("prometheus", "api-server", 10250),
     # Anyone may be a client of the gateway whose own egress allows it.
     *((source, "proxy", 10080) for source in ("client", "api-server", "metadata", "stranger", "dns")),
+    # Only pods may be clients of the one inside.
+    *((source, "inner proxy", 10080) for source in ("stranger", "dns")),
 }
 """Every connection that the platform needs: source, destination, port."""
 
@@ -101,7 +107,7 @@ ISOLATED = [
 @pytest.fixture(scope="module")
 def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every policy that the components write."""
-    gateway = GatewaySpec("modelway", GATEWAY, (MODELS,), MONITORING, api_server_cidrs=(CLUSTER,))
+    gateway = GatewaySpec("modelway", GATEWAY, (MODELS,), MONITORING, api_server_cidrs=(CLUSTER,), internal=True)
     server = ServerSpec("iris", "v1", MODELS, IMAGE, GATEWAY, MONITORING)
     monitoring = MonitoringSpec(
         MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY), api_server_cidrs=(CLUSTER,), node_cidrs=(CLUSTER,)

@@ -1,4 +1,4 @@
-"""checkov's verdict on Terraform."""
+"""checkov's verdict on Terraform and on Kubernetes objects."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ class Verdict:
     passed: list[tuple[str, str, str]]
     """Module (a folder below), check and resource."""
     failed: list[tuple[str, str, str]]
+    skipped: list[tuple[str, str, str]]
 
 
 def judge(folder: Path, framework: str = "terraform") -> Verdict:
@@ -26,7 +27,8 @@ def judge(folder: Path, framework: str = "terraform") -> Verdict:
     results = report["results"]
     if report["summary"]["parsing_errors"]:
         raise AssertionError(f"checkov cannot read {folder}: {results['parsing_errors']}")
-    return Verdict(_rows(results.get("passed_checks", [])), _rows(results["failed_checks"]))
+    kinds = ("passed_checks", "failed_checks", "skipped_checks")
+    return Verdict(*(_rows(results.get(kind, [])) for kind in kinds))
 
 
 def _rows(checks: list[dict[str, str]]) -> list[tuple[str, str, str]]:

@@ -33,7 +33,7 @@ def mutants(recorded: Recorded) -> Iterator[Mutant]:
             continue
         gone = [*recorded.resources[:index], *recorded.resources[index + 1 :]]
         yield Mutant(resource.name, replace(recorded, resources=gone))
-        for path, inputs in _removals(_opened(resource.inputs)):
+        for path, inputs in removals(_opened(resource.inputs)):
             mutated = Resource(resource.typ, resource.name, _closed(inputs))
             resources = [*recorded.resources]
             resources[index] = mutated
@@ -58,17 +58,17 @@ def _closed(inputs: dict[str, Any]) -> dict[str, Any]:
     return {key: json.dumps(value) if key in DOCUMENTS else value for key, value in inputs.items()}
 
 
-def _removals(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def removals(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Each copy of a value that lacks one leaf, one list element or one branch."""
     if isinstance(value, dict):
         for key in value:
             yield f"{path}{key}", {name: item for name, item in value.items() if name != key}
-            for inner, item in _removals(value[key], f"{path}{key}."):
+            for inner, item in removals(value[key], f"{path}{key}."):
                 yield inner, {**value, key: item}
     elif isinstance(value, list) and (len(value) > 1 or any(isinstance(item, dict) for item in value)):
         for index in range(len(value)):
             yield f"{path}{index}", [*value[:index], *value[index + 1 :]]
-            for inner, item in _removals(value[index], f"{path}{index}."):
+            for inner, item in removals(value[index], f"{path}{index}."):
                 yield inner, [*value[:index], item, *value[index + 1 :]]
     elif isinstance(value, bool):
         yield f"{path}not", not value

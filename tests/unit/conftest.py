@@ -17,7 +17,8 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         self.resources.append(args)
-        return f"{args.name}-id", dict(args.inputs)
+        printed = {"stdout": ""} if args.typ == "command:local:Command" else {}
+        return f"{args.name}-id", {**args.inputs, **printed}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         raise AssertionError(f"unexpected call {args.token}")

@@ -172,15 +172,16 @@ def test_a_model_without_predict_is_awaited_by_its_protocol_and_asked_by_other_c
     [
         (Address("u"), {"a": 1}, {200}),
         (Address("u"), None, {200, 422}),
+        (Address("u", refusals=frozenset({401, 403})), {"a": 1}, {200, 401, 403}),
         (Address("u", foreign=True), {"a": 1}, {200}),
-        (Address("u", foreign=True), None, {200, 400, 415, 422}),
+        (Address("u", foreign=True), None, {200, 400, 401, 403, 415, 422}),
         (Address("u", method="GET"), {"a": 1}, {200}),
     ],
 )
 def test_a_url_is_served_when_no_gateway_could_have_answered_so(
     where: Address, row: dict[str, Any] | None, served: set[int]
 ) -> None:
-    statuses = (200, 400, 404, 415, 422, 500, 503, 504)
+    statuses = (200, 400, 401, 403, 404, 415, 422, 500, 503, 504)
     assert {status for status in statuses if predictions._served(where, row, status)} == served
 
 

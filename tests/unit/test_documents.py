@@ -13,11 +13,20 @@ from typer.main import get_command
 
 from infra.cli import app
 from infra.config_schema import Settings
+from infra.settings import load
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "pipeline/*.md", "images/*/*.md", "tools/*/*.md", "examples/**/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "pipeline/*.md",
+        "policies/*.md",
+        "images/*/*.md",
+        "tools/*/*.md",
+        "examples/**/*.md",
+    )
     for path in PROJECT.glob(pattern)
 )
 README = (PROJECT / "README.md").read_text()
@@ -75,3 +84,13 @@ def test_the_lines_for_a_model_of_ones_own_run_as_written(tmp_path: Path) -> Non
             check=False,
         )
         assert result.returncode == 0, result.stderr
+
+
+def test_the_stack_configs_of_the_edge_are_accepted() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (PROJECT / "docs/edge.md").read_text(), re.DOTALL)
+    whole, part = (yaml.safe_load(block) for block in blocks)
+    part["modelway:gateway"] = {**whole["modelway:gateway"], **part["modelway:gateway"]}
+    image = whole["modelway:models"][0]["versions"][0]["image"]
+    whole["modelway:images"] = {"gateway": image, "prometheus": image}
+    assert load(whole, "x").models[0].name == "iris"
+    assert load(whole | part, "x").gateway.auth is not None

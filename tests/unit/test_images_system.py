@@ -18,6 +18,8 @@ from tools.progress import Progress
 from tools.toolchain import Tool
 from tools.toolchain.catalog import IMAGES
 
+CERT_MANAGER = ("controller", "webhook", "cainjector", "startupapicheck")
+
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -137,6 +139,7 @@ def test_no_image_runs_as_root_and_every_user_is_a_number() -> None:
         "metrics-server": "65534:65534",
         "envoyproxy/gateway": "65532:65532",
         "envoyproxy/envoy": "65532:65532",
+        **{f"jetstack/cert-manager-{command}": "65532:65532" for command in CERT_MANAGER},
         "prom/prometheus": "65534:65534",
     }
 
@@ -181,6 +184,7 @@ def test_the_program_finds_every_reference_by_its_public_name(machine: Path, reg
     references = system.system_images(Progress())
     assert set(references) == {
         *("envoyproxy/gateway:v1.9.1", "envoyproxy/envoy:v1.40.0", "prom/prometheus:v3.13.1"),
+        *(f"jetstack/cert-manager-{command}:v1.21.2" for command in CERT_MANAGER),
         "modelway/python:3.11",
     }
     assert json.loads((machine / "state/node/images.json").read_text()) == references

@@ -28,13 +28,13 @@ def free_port() -> int:
 
 
 def layout(folder: Path) -> Layout:
-    return Layout(folder, Ports(free_port(), free_port(), free_port()))
+    return Layout(folder, Ports(free_port(), free_port(), free_port(), free_port()))
 
 
 def test_a_port_in_use_names_the_port_the_process_and_the_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        (problem,) = checks.ports(Layout(tmp_path, Ports(free_port(), free_port(), port)))
+        (problem,) = checks.ports(Layout(tmp_path, Ports(free_port(), free_port(), port, free_port())))
 
     text = str(problem)
     assert text.startswith(f"127.0.0.1:{port}: the port is in use: got pid {os.getpid()} (")
@@ -44,14 +44,14 @@ def test_a_port_in_use_names_the_port_the_process_and_the_way_out(tmp_path: Path
 def test_a_port_in_use_on_all_addresses_counts(tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 0)) as server:
         port = server.getsockname()[1]
-        found = checks.ports(Layout(tmp_path, Ports(port, free_port(), free_port())))
+        found = checks.ports(Layout(tmp_path, Ports(port, free_port(), free_port(), free_port())))
 
     assert [problem.where for problem in found] == [f"127.0.0.1:{port}"]
 
 
 def test_one_port_for_two_forwards_is_refused(tmp_path: Path) -> None:
     port = free_port()
-    found = checks.ports(Layout(tmp_path, Ports(port, port, free_port())))
+    found = checks.ports(Layout(tmp_path, Ports(port, port, free_port(), free_port())))
 
     assert [str(problem) for problem in found] == [
         f"MODELWAY_GATEWAY_PORT: the port is given twice: got {port} as for MODELWAY_REGISTRY_PORT, "
@@ -110,7 +110,7 @@ def test_another_system_than_linux_is_refused_first(tmp_path: Path, monkeypatch:
 def test_a_running_node_does_not_complain_about_its_own_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = Layout(tmp_path, Ports(server.getsockname()[1], free_port(), free_port()))
+        taken = Layout(tmp_path, Ports(server.getsockname()[1], free_port(), free_port(), free_port()))
         running = [problem.what for problem in checks.problems(taken, running=True)]
         stopped = [problem.what for problem in checks.problems(taken, running=False)]
 

@@ -10,7 +10,7 @@ from tools.node import procfs, traces
 from tools.node.layout import Layout, Ports
 from tools.node.traces import Difference, Snapshot
 
-LAYOUT = Layout(Path("/state/node"), Ports(18081, 15001, 16444))
+LAYOUT = Layout(Path("/state/node"), Ports(18081, 15001, 16444, 18443))
 NOTHING = frozenset[str]()
 EMPTY = Snapshot(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 

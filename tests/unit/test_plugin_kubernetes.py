@@ -80,6 +80,19 @@ def test_every_served_type_has_the_path_of_the_api_server() -> None:
         "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding": (
             "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/x"
         ),
+        "kubernetes:cert-manager.io/v1:Issuer": "/apis/cert-manager.io/v1/namespaces/ns/issuers/x",
+        "kubernetes:cert-manager.io/v1:Certificate": "/apis/cert-manager.io/v1/namespaces/ns/certificates/x",
+        **{
+            f"kubernetes:gateway.envoyproxy.io/v1alpha1:{name}": (
+                f"/apis/gateway.envoyproxy.io/v1alpha1/namespaces/ns/{plural}/x"
+            )
+            for name, plural in (
+                ("ClientTrafficPolicy", "clienttrafficpolicies"),
+                ("EnvoyExtensionPolicy", "envoyextensionpolicies"),
+                ("EnvoyPatchPolicy", "envoypatchpolicies"),
+                ("SecurityPolicy", "securitypolicies"),
+            )
+        },
         "kubernetes:gateway.networking.k8s.io/v1:GatewayClass": "/apis/gateway.networking.k8s.io/v1/gatewayclasses/x",
         "kubernetes:gateway.networking.k8s.io/v1:Gateway": (
             "/apis/gateway.networking.k8s.io/v1/namespaces/ns/gateways/x"

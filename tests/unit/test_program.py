@@ -75,7 +75,14 @@ def test_the_stand_in_plugin_serves_exactly_the_types_that_are_registered(deploy
     deployed = deploy(
         run(
             registry={"url": "registry.example", "username": "me", "password": "planted"},
-            models=[{"name": "iris", "versions": [{"name": "v1", "image": digest, "autoscaling": scaled}]}],
+            gateway={"auth": {}, "limits": {"requestsPerSecond": 100}, "tls": {"hosts": ["127.0.0.1"]}},
+            models=[
+                {
+                    "name": "iris",
+                    "versions": [{"name": "v1", "image": digest, "autoscaling": scaled}],
+                    "access": "keyed",
+                }
+            ],
         )
     )
     registered = {resource.typ for resource in deployed.resources if resource.typ.startswith("kubernetes:")}

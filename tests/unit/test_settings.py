@@ -49,7 +49,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(model=[]),
         "modelway:model: unknown key: got 'model', allowed environment, cluster, gateway, monitoring, registry, images, "
-        "models; write 'models'.",
+        "policies, models; write 'models'.",
     ),
     (config(models=None), "modelway:models: missing: got nothing, allowed a value; add models."),
     (
@@ -189,11 +189,18 @@ def test_a_wrong_config_is_refused_with_one_sentence(raw: dict[str, Any], senten
     assert sentence in sentences(raw)
 
 
+EDGE = {
+    "address": "models.example",
+    "auth": {},
+    "tls": {"hosts": ["models.example"], "issuer": "secret", "secret": "tls"},
+}
+
+
 def test_a_production_stack_must_spell_the_digest() -> None:
     raw = config(
         environment="production",
         cluster={"provider": "existing", "kubeconfig": "k"},
-        gateway={"address": "models.example"},
+        gateway=EDGE,
         images={"gateway": DIGEST, "prometheus": "prom/prometheus:v3"},
         models=[{"name": "iris", "versions": [{"name": "v1", "image": "iris:v1"}]}],
     )
@@ -210,7 +217,7 @@ def test_a_production_stack_opens_no_pickle() -> None:
     raw = config(
         environment="production",
         cluster={"provider": "existing", "kubeconfig": "k"},
-        gateway={"address": "models.example"},
+        gateway=EDGE,
         images={"gateway": DIGEST, "prometheus": DIGEST},
         models=[{"name": "iris", "versions": [version]}],
     )

@@ -78,6 +78,17 @@ ENVOY = Recipe(
     {},
     glibc=True,
 )
+CERT_MANAGER = tuple(
+    Recipe(
+        f"jetstack/cert-manager-{command}:v{versions.CERT_MANAGER}",
+        {"cert-manager": "cert-manager"},
+        oci.RunConfig(entrypoint=("/cert-manager", command), user=_NONROOT),
+        {},
+        certificates=False,
+    )
+    for command in ("controller", "webhook", "cainjector", "startupapicheck")
+)
+"""Four images of one program, since the chart says arguments only, no command."""
 PROMETHEUS = Recipe(
     f"prom/prometheus:v{versions.PROMETHEUS}",
     {"prometheus": "bin/prometheus", "promtool": "bin/promtool"},
@@ -96,7 +107,7 @@ NODE = {
     f"registry.k8s.io/metrics-server/{METRICS_SERVER.name}": METRICS_SERVER,
 }
 """What a node needs before it is ready, by the names that the manifests use."""
-PUSHED = (GATEWAY, ENVOY, PROMETHEUS)
+PUSHED = (GATEWAY, ENVOY, *CERT_MANAGER, PROMETHEUS)
 """What is pushed to the node's registry, besides the base image."""
 
 
@@ -122,7 +133,7 @@ def node_archives(progress: Progress) -> list[Path]:
 
 
 def system_images(progress: Progress) -> dict[str, str]:
-    """Make the images of the gateway, the proxy, Prometheus and the base, and push them to the node's registry.
+    """Make the images of the gateway, the proxy, cert-manager, Prometheus and the base, and push them to the registry.
 
     What is made or pushed already is left alone. Returns references by digest, by the images' public names, and
     writes them to `node/images.json` of the state folder. Raises ProblemError when a program cannot be had, the

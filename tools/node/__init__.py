@@ -3,8 +3,8 @@
     from tools.node import up, down, status, preflight
 
 The processes run in own network, mount, PID, IPC and UTS namespaces below one supervisor; the kernel ends all of
-them with it. Outside exist three listening sockets on 127.0.0.1 (gateway, registry, API server), held by one
-forwarder, and the folder `node` in the state folder.
+them with it. Outside exist four listening sockets on 127.0.0.1 (gateway with and without TLS, registry, API server),
+held by one forwarder, and the folder `node` in the state folder.
 """
 
 from tools.node.checks import problems as _problems

@@ -25,7 +25,12 @@ FELIX_STATUS = RUN / "calico"
 KUBELET = Path("/var/lib/kubelet")
 """kubelet's folder inside the namespace, where node agents and device plugins look for it; lies in `data/kubelet`."""
 
-FORWARDS = {"gateway": at.GATEWAY_NODE_PORT, "registry": at.REGISTRY_PORT, "api": at.API_PORT}
+FORWARDS = {
+    "gateway": at.GATEWAY_NODE_PORT,
+    "registry": at.REGISTRY_PORT,
+    "api": at.API_PORT,
+    "gateway-tls": at.GATEWAY_TLS_NODE_PORT,
+}
 """Name of the forward → port inside the namespace."""
 
 KERNEL_SETTINGS = {

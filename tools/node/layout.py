@@ -21,6 +21,7 @@ CLUSTER_DOMAIN = "cluster.local"
 API_PORT = 6443
 REGISTRY_PORT = 5000
 GATEWAY_NODE_PORT = 30080
+GATEWAY_TLS_NODE_PORT = 30443
 ETCD_PORT = 2379
 FELIX_PORT = 9099
 
@@ -37,6 +38,8 @@ class Ports:
     """Leads to the image registry. Moved by `MODELWAY_REGISTRY_PORT`."""
     api: int = 6443
     """Leads to the API server. Moved by `MODELWAY_API_PORT`."""
+    gateway_tls: int = 8443
+    """Leads to NodePort 30443. Moved by `MODELWAY_GATEWAY_TLS_PORT`."""
 
     def named(self) -> dict[str, int]:
         """Environment variable that moves the port → port."""
@@ -44,11 +47,12 @@ class Ports:
             "MODELWAY_GATEWAY_PORT": self.gateway,
             "MODELWAY_REGISTRY_PORT": self.registry,
             "MODELWAY_API_PORT": self.api,
+            "MODELWAY_GATEWAY_TLS_PORT": self.gateway_tls,
         }
 
     @staticmethod
     def load(environment: Mapping[str, str]) -> "Ports":
-        """Read the three variables; raises `ProblemError` with every one that is no free-to-choose port."""
+        """Read the variables; raises `ProblemError` with every one that is no free-to-choose port."""
         ports = Ports().named()
         problems = []
         for variable in ports:

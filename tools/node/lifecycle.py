@@ -76,9 +76,9 @@ def alone(layout: Layout) -> Iterator[None]:
 
 
 def listen(layout: Layout) -> dict[str, socket.socket]:
-    """Open the three sockets outside; raises `ProblemError` where a port was taken since `preflight` looked."""
+    """Open the sockets outside; raises `ProblemError` where a port was taken since `preflight` looked."""
     sockets: dict[str, socket.socket] = {}
-    ports = (layout.ports.gateway, layout.ports.registry, layout.ports.api)
+    ports = (layout.ports.gateway, layout.ports.registry, layout.ports.api, layout.ports.gateway_tls)
     try:
         for name, port in zip(configs.FORWARDS, ports, strict=True):
             opened = sockets[name] = socket.socket()

@@ -76,11 +76,14 @@ class Host(LanguageServer):
         return language_pb2.RunResponse(error=error, bail=code == _SHOWN)
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
-        """Run a component host and pass on what it prints, until it ends or the engine lets go of it."""
-        command = [interpreter(request.info), request.info.program_directory or request.program, *request.args]
+        """Run a component host or a policy pack and pass on what it prints, until it ends or is let go of."""
+        command, folder = [interpreter(request.info)], request.info.program_directory or request.program
+        # The SDK's entry takes the pack's folder last, and packs run in their folder.
+        pack = request.kind == "analyzer"
+        command += ["-u", "-m", "pulumi.policy", *request.args, folder] if pack else [folder, *request.args]
         environment = _environment() | dict(item.split("=", 1) for item in request.env)
-        pipe = subprocess.PIPE
-        child = subprocess.Popen(command, cwd=request.pwd, env=environment, stdout=pipe, stderr=pipe)
+        pipe, place = subprocess.PIPE, folder if pack else request.pwd
+        child = subprocess.Popen(command, cwd=place, env=environment, stdout=pipe, stderr=pipe)
         context.add_callback(child.kill)
         printed: queue.Queue[Any] = queue.Queue()
         streams = {"stdout": child.stdout, "stderr": child.stderr}

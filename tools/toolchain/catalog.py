@@ -52,12 +52,13 @@ IMAGES = (
     "metrics-server",
     "envoy-gateway",
     "envoy",
+    "cert-manager",
     "prometheus",
     "promtool",
 )
 """What builds images where no image registry answers, and the programs that go into them."""
 
-CHECKS = ("cyclonus",)
+CHECKS = ("cyclonus", "kube-score", "pod-security-judge")
 """What only tests run."""
 
 BENCH = ("wrk",)
@@ -271,6 +272,8 @@ def _image_contents() -> list[Spec]:
     prometheus = _stamps(versions.PROMETHEUS, "github.com/prometheus/common/version.Version")
     tags = ("netgo", "remove_all_sd", "enable_kubernetes_sd")
     commands = "github.com/prometheus/prometheus/cmd"
+    certificates = "github.com/cert-manager/cert-manager/modelway"
+    certificate_stamp = _stamps(f"v{versions.CERT_MANAGER}", "github.com/cert-manager/cert-manager/pkg/util.AppVersion")
     rows = (
         ("coredns", versions.COREDNS, _kubernetes_build("modelway.dev/tools/kubernetes/coredns")),
         (
@@ -283,6 +286,7 @@ def _image_contents() -> list[Spec]:
             versions.ENVOY_GATEWAY,
             _kubernetes_build("github.com/envoyproxy/gateway/cmd/envoy-gateway"),
         ),
+        ("cert-manager", versions.CERT_MANAGER, GoBuild("cert-manager", certificates, certificate_stamp)),
         ("prometheus", versions.PROMETHEUS, GoBuild("prometheus", f"{commands}/prometheus", prometheus, tags)),
         ("promtool", versions.PROMETHEUS, GoBuild("prometheus", f"{commands}/promtool", prometheus, tags)),
     )
@@ -304,7 +308,23 @@ def _checks() -> list[Spec]:
     stamp = _stamps(f"v{versions.CYCLONUS}", "github.com/mattfenwick/cyclonus/pkg/cli.version")
     build = GoBuild("cyclonus", "github.com/mattfenwick/cyclonus/cmd/cyclonus", stamp)
     fix = "put cyclonus (https://github.com/mattfenwick/cyclonus) on PATH"
-    return [Spec("cyclonus", versions.CYCLONUS, fix, version_arguments=("version",), go=build)]
+    score = GoBuild(
+        "kube-score", "github.com/zegl/kube-score/cmd/kube-score", _stamps(versions.KUBE_SCORE, "main.version")
+    )
+    score_fix = "put kube-score (https://github.com/zegl/kube-score) on PATH"
+    pod_security = GoBuild("pod-security", "modelway.dev/tools/pod-security", ())
+    return [
+        Spec("cyclonus", versions.CYCLONUS, fix, version_arguments=("version",), go=build),
+        Spec("kube-score", versions.KUBE_SCORE, score_fix, version_arguments=("version",), go=score),
+        # Pod Security of this Kubernetes, in a program of ours.
+        Spec(
+            "pod-security-judge",
+            versions.KUBERNETES,
+            "run the judges on a machine that has Go",
+            installed="never",
+            go=pod_security,
+        ),
+    ]
 
 
 _ALL = (*_pulumi(), *_clients(), *_kubernetes(), *_calico(), *_debian(), *_image_contents(), *_checks())

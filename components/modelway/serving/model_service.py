@@ -8,7 +8,13 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
-from modelway._common import as_int, register, require_dns_label, type_token
+from modelway._common import Manifest, as_int, register, require_dns_label, type_token
+from modelway.gateway.client_id import client_id_policy
+from modelway.gateway.policy import AuthArgs, CorsArgs, LimitsArgs, policy_of
+from modelway.gateway.policy_checks import policy_misfits
+from modelway.gateway.policy_spec import PolicySpec
+from modelway.gateway.security import security_policy
+from modelway.gateway.traffic import backend_traffic_policy
 from modelway.serving.model_server import (
     AutoscalingArgs,
     ContainerArgs,
@@ -67,7 +73,7 @@ class ModelServiceArgs(TypedDict):
     """URL of the gateway, used in the outputs: `http://127.0.0.1:8080`."""
     gateway_name: NotRequired[pulumi.Input[str]]
     """Name of the Gateway object, best the output of `Gateway`, for which the routes then wait.
-    Defaults to `modelway`."""
+    Defaults to `modelway`, with access `internal` to `modelway-internal`."""
     gateway_namespace: NotRequired[str]
     """Namespace of the Gateway and its proxies. Defaults to `modelway-gateway`."""
     monitoring_namespace: NotRequired[str]
@@ -84,6 +90,19 @@ class ModelServiceArgs(TypedDict):
     docs: NotRequired[bool]
     """Whether `/NAME/VERSION/docs` and `openapi.json` beside it are routed. Defaults to false. Refused unless every
     version has runtime `modelway`."""
+    access: NotRequired[str]
+    """Who reaches the model: `public` (everyone), `keyed` (who has an API key or a token, needs `auth`) or `internal`
+    (pods of the cluster, through a Gateway of their own). Defaults to `public`."""
+    auth: NotRequired[AuthArgs]
+    """How clients are known. Refused unless `access` is `keyed`."""
+    limits: NotRequired[LimitsArgs]
+    """How much clients get. Defaults to no limits but the servers' own."""
+    source_ranges: NotRequired[list[str]]
+    """Networks, as CIDR, whose clients are let in; others get 403. Defaults to any. Refused for access `internal`."""
+    cors: NotRequired[CorsArgs]
+    """Which web pages may ask. Defaults to none. Refused for access `internal`."""
+    proxies: NotRequired[int]
+    """Number of the gateway's proxies, by which limits are divided. Defaults to 1."""
     drain_seconds: NotRequired[int]
     """How long a pod serves on after its deletion began. Defaults to 10."""
     pull_secret: NotRequired[pulumi.Input[str]]
@@ -103,6 +122,9 @@ class ModelService(pulumi.ComponentResource):
         super().__init__(type_token("ModelService"), name, {}, opts)
         spec = route_spec(name, args)
         key = feedback_key(name, args["namespace"], _child(self)) if args.get("feedback") else None
+        policies = [
+            register(f"{name}-{role}", manifest, _child(self)) for role, manifest in policy_manifests(spec).items()
+        ]
         servers = []
         for version, arm in zip(args["versions"], spec.arms, strict=True):
             server_args = _server_args(name, args, version)
@@ -110,10 +132,11 @@ class ModelService(pulumi.ComponentResource):
                 server_args["feedback_key_secret"] = key
             server = ModelServer(f"{name}-{arm.version}", server_args, _child(self))
             servers.append(server)
-            # Ready before routed: a route to a version without pods answers 503.
-            after = pulumi.ResourceOptions(parent=self, depends_on=[server])
+            # Ready before routed: a route to a version without pods answers 503, one without its policies everyone.
+            after = pulumi.ResourceOptions(parent=self, depends_on=[server, *policies])
             register(f"{name}-{arm.version}-route", pinned_route(spec, arm), after)
-        register(f"{name}-split-route", split_route(spec), pulumi.ResourceOptions(parent=self, depends_on=servers))
+        after = pulumi.ResourceOptions(parent=self, depends_on=[*servers, *policies])
+        register(f"{name}-split-route", split_route(spec), after)
         paths = [spec.split_path, *(spec.pinned_path(arm) for arm in spec.arms)]
         self.urls = pulumi.Output.from_input(args["gateway_url"]).apply(
             lambda url: [_url(url, spec.host, path) for path in paths]
@@ -202,19 +225,34 @@ def route_spec(name: str, args: ModelServiceArgs) -> RouteSpec:
             "allowed whole numbers from 0 with the sum 100; change the weights."
         )
     options = _options(where, args)
+    runtimes = {version: runtime_of(name, version, options[version]) for version in names}
+    policy = policy_of(args)
+    refuse(where, policy_misfits(policy, list(runtimes.values())))
     prefix = _path_prefix(where, args.get("path_prefix", f"/{name}"), args.get("host"))
     return RouteSpec(
         model=name,
         namespace=args["namespace"],
-        gateway_name=args.get("gateway_name", "modelway"),
+        gateway_name=args.get("gateway_name", "modelway-internal" if policy.access == "internal" else "modelway"),
         gateway_namespace=args.get("gateway_namespace", "modelway-gateway"),
         arms=[
-            Arm(version, f"{name}-{version}", weight, runtime_of(name, version, options[version]))
+            Arm(version, f"{name}-{version}", weight, runtimes[version])
             for version, weight in zip(names, weights, strict=True)
         ],
         path_prefix=prefix,
         host=args.get("host"),
+        policy=policy,
     )
+
+
+def policy_manifests(spec: RouteSpec) -> dict[str, Manifest]:
+    """The objects of Envoy Gateway that hold for all routes of a model, by role; only those that are needed."""
+    policy = PolicySpec(spec.model, spec.namespace, spec.policy)
+    made = {
+        "security-policy": security_policy(policy),
+        "client-id-policy": client_id_policy(policy),
+        "traffic-policy": backend_traffic_policy(policy),
+    }
+    return {role: manifest for role, manifest in made.items() if manifest is not None}
 
 
 def _options(where: str, args: ModelServiceArgs) -> Mapping[str, Options]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway._common import Manifest, labels
-from modelway._hardening import container_security, http_probe, pod_security
+from modelway._hardening import container_security, http_probe, pod_security, topology_spread
 from modelway.serving.runtimes import (
     FEEDBACK_KEY,
     FEEDBACK_KEY_FOLDER,
@@ -197,15 +197,7 @@ def _pod(spec: ServerSpec) -> dict[str, Any]:
         # The pod leaves the endpoints, serves on while the gateway learns of it, then finishes what runs.
         "terminationGracePeriodSeconds": spec.drain_seconds + server.request_timeout_seconds + 10,
         "securityContext": pod_security(server.user_id),
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": spec.selector()},
-            }
-            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-        ],
+        "topologySpreadConstraints": topology_spread({"matchLabels": spec.selector()}),
         "containers": [_container(spec)],
         "volumes": [volume for volume, _ in _folders(server)],
     }

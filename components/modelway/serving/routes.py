@@ -8,10 +8,11 @@ with a header match the same path alone (https://gateway-api.sigs.k8s.io/referen
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelway._common import Manifest, labels
+from modelway.gateway.policy import ACCESS_LABEL, Policy
 from modelway.serving.runtimes import HTTP_PORT, Options, PublicPath, Runtime, runtime_of, split_base, split_paths
 
 VERSION_HEADER = "x-model-version"
@@ -50,6 +51,7 @@ class RouteSpec:
     path_prefix: str
     """Path before `/predict`: `/breast-cancer`, or empty for a model that owns its host."""
     host: str | None = None
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def split_path(self) -> str:
@@ -70,7 +72,7 @@ def pinned_route(spec: RouteSpec, arm: Arm) -> Manifest:
             matches.append(_match(spec.path_prefix + path.public, path, arm.version))
         # A rule that rewrites a prefix may have one match only (Gateway API, a validation of the CRD).
         groups = [[match] for match in matches] if path.prefix else [matches]
-        rules += [_rule(group, path, [(arm, 1)], "pinned") for group in groups]
+        rules += [_rule(spec, group, path, [(arm, 1)], "pinned") for group in groups]
     return _route(spec, f"{spec.model}-{arm.version}", rules)
 
 
@@ -78,7 +80,7 @@ def split_route(spec: RouteSpec) -> Manifest:
     """The route whose weights move during a rollout."""
     weighted = [(arm, arm.weight) for arm in spec.arms]
     paths = split_paths([arm.server for arm in spec.arms])
-    rules = [_rule([_match(spec.path_prefix + path.public, path)], path, weighted, "split") for path in paths]
+    rules = [_rule(spec, [_match(spec.path_prefix + path.public, path)], path, weighted, "split") for path in paths]
     return _route(spec, f"{spec.model}-split", rules)
 
 
@@ -104,7 +106,11 @@ def _route(spec: RouteSpec, name: str, rules: list[dict[str, Any]]) -> Manifest:
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
-        "metadata": {"name": name, "namespace": spec.namespace, "labels": labels(spec.model, "route")},
+        "metadata": {
+            "name": name,
+            "namespace": spec.namespace,
+            "labels": {**labels(spec.model, "route"), ACCESS_LABEL: spec.policy.access},
+        },
         "spec": body,
     }
 
@@ -117,15 +123,19 @@ def _match(path: str, kind: PublicPath, version: str | None = None) -> dict[str,
 
 
 def _rule(
-    matches: list[dict[str, Any]], path: PublicPath, arms: Sequence[tuple[Arm, int]], assignment: str
+    spec: RouteSpec, matches: list[dict[str, Any]], path: PublicPath, arms: Sequence[tuple[Arm, int]], assignment: str
 ) -> dict[str, Any]:
     rewrite = (
         {"type": "ReplacePrefixMatch", "replacePrefixMatch": path.upstream}
         if path.prefix
         else {"type": "ReplaceFullPath", "replaceFullPath": path.upstream}
     )
-    headers = {"set": [{"name": ASSIGNMENT_HEADER, "value": assignment}]}
-    seconds = max(arm.server.request_timeout_seconds for arm, _ in arms)
+    headers: dict[str, Any] = {"set": [{"name": ASSIGNMENT_HEADER, "value": assignment}]}
+    if spec.policy.auth and spec.policy.auth.jwt:
+        # The gateway has read the token; with it the server could ask elsewhere in the client's name.
+        headers["remove"] = ["authorization"]
+    limit = spec.policy.limits.timeout_seconds
+    seconds = max(arm.server.request_timeout_seconds for arm, _ in arms) if limit is None else limit
     return {
         "matches": matches,
         "filters": [

@@ -13,14 +13,14 @@ _SERVED = {
     "rbac.authorization.k8s.io/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
     "apiextensions.k8s.io/v1": "CustomResourceDefinition",
     "admissionregistration.k8s.io/v1": "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding",
+    "cert-manager.io/v1": "Issuer Certificate",
     "gateway.networking.k8s.io/v1": "GatewayClass Gateway HTTPRoute",
-    "gateway.envoyproxy.io/v1alpha1": "EnvoyProxy BackendTrafficPolicy",
-}
-_CLUSTER_WIDE = re.compile("Namespace|Cluster.*|CustomResource.*|Validating.*|GatewayClass")
-_REPLACES = {
-    "ConfigMap": ("data", "binaryData"), "Secret": ("type", "data"), "Service": ("spec.clusterIP",),
-    "Deployment": ("spec.selector",), "RoleBinding": ("roleRef",), "ClusterRoleBinding": ("roleRef",),
+    "gateway.envoyproxy.io/v1alpha1": "EnvoyProxy BackendTrafficPolicy ClientTrafficPolicy EnvoyExtensionPolicy "
+    "EnvoyPatchPolicy SecurityPolicy",
 }  # fmt: skip
+_CLUSTER_WIDE = re.compile("Namespace|Cluster.*|CustomResource.*|Validating.*|GatewayClass")
+_REPLACES = {"ConfigMap": ("data", "binaryData"), "Secret": ("type", "data"), "Service": ("spec.clusterIP",),
+    "Deployment": ("spec.selector",), "RoleBinding": ("roleRef",), "ClusterRoleBinding": ("roleRef",)}  # fmt: skip
 
 
 class Kind(NamedTuple):

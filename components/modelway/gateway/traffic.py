@@ -1,0 +1,45 @@
+"""BackendTrafficPolicy of one model: how much of it clients get."""
+
+from typing import Any
+
+from modelway._common import Manifest
+from modelway.gateway.policy import CLIENT_HEADER, Policy
+from modelway.gateway.policy_spec import PolicySpec
+
+UPSTREAM_IDLE_SECONDS = 30
+"""Shorter than the servers' keep-alive of 75 s: else the proxy reuses connections that the server just closed."""
+
+
+def backend_traffic_policy(spec: PolicySpec) -> Manifest | None:
+    """The BackendTrafficPolicy, or none where the gateway's own is enough."""
+    limits = spec.policy.limits
+    parts: dict[str, Any] = {}
+    if rules := _rate_limits(spec.policy):
+        parts["rateLimit"] = {"local": {"rules": rules}}
+    if limits.body_bytes is not None:
+        parts["requestBuffer"] = {"limit": str(limits.body_bytes)}
+    if not parts:
+        return None
+    # A policy of a route replaces the gateway's (Envoy Gateway 1.9.1, `mergeType` unset), so it says this again.
+    timeout = {"http": {"connectionIdleTimeout": f"{UPSTREAM_IDLE_SECONDS}s"}}
+    return spec.manifest("BackendTrafficPolicy", {"timeout": timeout, **parts})
+
+
+def _rate_limits(policy: Policy) -> list[dict[str, Any]]:
+    """A rule without a selector would count only what no other rule counts, so the overall one selects every path."""
+    rules = []
+    if (each := policy.limits.requests_per_second_per_client) is not None:
+        rules += [_rule(selector, each // policy.proxies) for selector in _clients(policy)]
+    if (overall := policy.limits.requests_per_second) is not None:
+        rules.append(_rule({"path": {"type": "PathPrefix", "value": "/"}}, overall // policy.proxies))
+    return rules
+
+
+def _clients(policy: Policy) -> list[dict[str, Any]]:
+    if policy.auth:
+        return [{"headers": [{"type": "Distinct", "name": CLIENT_HEADER}]}]
+    return [{"sourceCIDR": {"type": "Distinct", "value": cidr}} for cidr in ("0.0.0.0/0", "::/0")]
+
+
+def _rule(selector: dict[str, Any], requests: int) -> dict[str, Any]:
+    return {"clientSelectors": [selector], "limit": {"requests": requests, "unit": "Second"}}
