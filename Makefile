@@ -63,13 +63,13 @@ policies: $(READY) ## Write the table of the policy pack's rules
 lint: $(READY) ## Lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy components/modelway infra tools pipeline policies/modelway_policies images/model-server/modelway_server
+	$(BIN)/mypy components/modelway infra tools pipeline policies/modelway_policies images/model-server/modelway_server images/rollout-judge/rollout_judge
 
 test-fast: lint ## Lint, types and unit tests: under a minute
-	$(BIN)/pytest -n auto tests/unit images/model-server/tests
+	$(BIN)/pytest -n auto tests/unit images/model-server/tests images/rollout-judge/tests
 
 test: lint ## All that needs no cluster
-	$(BIN)/pytest -n auto --dist worksteal tests/unit images/model-server/tests tests/engine tests/judges
+	$(BIN)/pytest -n auto --dist worksteal tests/unit images/model-server/tests images/rollout-judge/tests tests/engine tests/judges
 
 test-cluster: $(READY) ## Cluster tests on the one-node Kubernetes, short counts
 	$(BIN)/pytest tests/cluster

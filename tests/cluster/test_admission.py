@@ -24,6 +24,9 @@ EXCEPTIONS = {
 @pytest.fixture(scope="module")
 def live(stack: Stack) -> list[dict[str, Any]]:
     """What runs in our namespaces, whoever made it."""
+    # The chart's job stays for half a minute after its end.
+    job = "job/envoy-gateway-gateway-helm-certgen"
+    stack.kubectl("wait", "--for=delete", job, "--namespace=modelway-gateway", "--timeout=120s")
     return [
         found
         for namespace in NAMESPACES

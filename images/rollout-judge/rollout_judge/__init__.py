@@ -1,0 +1,1 @@
+"""Decides whether a candidate version of a model is promoted, held or rolled back."""

@@ -1,0 +1,137 @@
+"""From evidence to a decision. Pure: the same evidence at the same time gives the same verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import log
+
+from rollout_judge.allocation import Allocation
+from rollout_judge.comparison import Comparison
+from rollout_judge.plan import Plan
+from rollout_judge.rate import rate_bounds
+
+
+class Decision(StrEnum):
+    """What is to be done with the candidate."""
+
+    HOLD = "hold"
+    ADVANCE = "advance"
+    """The next step's weight."""
+    PROMOTE = "promote"
+    ROLL_BACK = "roll back"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision and its reason, one sentence."""
+
+    decision: Decision
+    reason: str
+
+
+@dataclass
+class Arm:
+    """Totals of one metric in one version."""
+
+    trials: int = 0
+    events: int = 0
+
+
+@dataclass
+class MetricEvidence:
+    """All that is known of one metric."""
+
+    comparison: Comparison
+    champion: Arm
+    candidate: Arm
+    step_trials: int = 0
+    """Of the version that had fewer, in this step."""
+
+    def excess(self, alpha: float) -> tuple[float, float]:
+        """Bounds of the candidate's share less the champion's, that hold at all looks together."""
+        low, high = rate_bounds(self.candidate.events, self.candidate.trials, alpha / 2)
+        before_low, before_high = rate_bounds(self.champion.events, self.champion.trials, alpha / 2)
+        return low - before_high, high - before_low
+
+
+@dataclass
+class Evidence:
+    """All that the judge knows when it decides."""
+
+    allocation: Allocation
+    metrics: Mapping[str, MetricEvidence]
+    """By the metric's label."""
+    classes: Mapping[str, Comparison]
+    """How often each class, or bin of values, was predicted."""
+    step: int
+    """Position in the plan's steps."""
+    seconds: float
+    """Since the experiment began."""
+    step_seconds: float
+    """Since the step began."""
+    missing: str | None = None
+    """Why the last look could not be taken; None: it was."""
+
+
+def decide(plan: Plan, evidence: Evidence) -> Verdict:
+    """The verdict at this look.
+
+    α is divided by Bonferroni's rule over all that can roll back: the sample ratio, the shift of predictions and each
+    metric. For a promotion every metric has to stay within its margin, so each may use the whole α (an
+    intersection-union test; Berger, Technometrics 24, 1982).
+    """
+    share = plan.alpha / (len(plan.metrics) + 2)
+    for found in (_harm(plan, evidence, share), _shift(plan, evidence, share)):
+        if found is not None:
+            return Verdict(Decision.ROLL_BACK, found)
+    mismatch = evidence.allocation.log_evidence() >= -log(share)
+    if evidence.seconds >= plan.maximum_seconds:
+        why = "traffic was not divided as weighted" if mismatch else evidence.missing or "no decision was reached"
+        return Verdict(Decision.ROLL_BACK, f"the time of {plan.maximum_seconds:g} s is over and {why}")
+    if mismatch:
+        return Verdict(Decision.HOLD, "traffic is not divided as weighted, so nothing can be compared")
+    if evidence.missing is not None:
+        return Verdict(Decision.HOLD, evidence.missing)
+    return _progress(plan, evidence)
+
+
+def _harm(plan: Plan, evidence: Evidence, share: float) -> str | None:
+    for metric in plan.metrics:
+        known = evidence.metrics[metric.label]
+        found = known.comparison.evidence_of_more()
+        if found >= 1 / share:
+            return (
+                f"{metric.label} is worse: {_rate(known.candidate)} after {_rate(known.champion)}, "
+                f"evidence {found:.3g}, enough from {1 / share:.3g}"
+            )
+    return None
+
+
+def _shift(plan: Plan, evidence: Evidence, share: float) -> str | None:
+    # Both directions of each class: α is divided once more.
+    for name, comparison in evidence.classes.items():
+        low, high = comparison.odds_ratio(share / len(evidence.classes))
+        if low > plan.shift_ratio or high < 1 / plan.shift_ratio:
+            times = f"more than {low:.3g} times" if low > 1 else f"less than {high:.3g} times"
+            return f"predictions have shifted: the odds of {name} are {times} the champion's"
+    return None
+
+
+def _progress(plan: Plan, evidence: Evidence) -> Verdict:
+    if evidence.step_seconds < plan.step_seconds:
+        left = plan.step_seconds - evidence.step_seconds
+        return Verdict(Decision.HOLD, f"this step lasts {left:.0f} s more")
+    for metric in plan.metrics:
+        if (had := evidence.metrics[metric.label].step_trials) < plan.minimum_trials:
+            return Verdict(Decision.HOLD, f"{metric.label} has {had} trials of {plan.minimum_trials} in this step")
+    if evidence.step + 2 < len(plan.steps):
+        return Verdict(Decision.ADVANCE, f"no harm is seen at {plan.steps[evidence.step]} %")
+    for metric in plan.metrics:
+        worst = evidence.metrics[metric.label].excess(plan.alpha)[1]
+        if worst > metric.margin:
+            return Verdict(Decision.HOLD, f"{metric.label} may still be {worst:.2%} worse, allowed {metric.margin:.2%}")
+    return Verdict(Decision.PROMOTE, "every metric is within its margin")
+
+
+def _rate(arm: Arm) -> str:
+    return f"{arm.events} of {arm.trials}"
