@@ -147,7 +147,10 @@ def predict(
     row: Annotated[str | None, typer.Option(help="A file, JSON, or - for standard input.")] = None,
     by: Annotated[str, typer.Option(help="How to name the version: path or header.")] = "path",
 ) -> None:
-    """Print one prediction of a served model as JSON; without --row it asks with a real row."""
+    """Print one prediction of a served model as JSON; without --row it asks with a real row.
+
+    A keyed model takes its key or token from the variable MODELWAY_API_KEY.
+    """
     from infra import asking
 
     if by not in ("path", "header"):
