@@ -7,6 +7,7 @@ every preview; here a resource is unpacked once, and only where a rule reads its
 # ruff: noqa: N802, ARG002 - the engine's protocol names these methods
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -34,6 +35,8 @@ _LEVELS = {
 }
 _MOST_BYTES = 400 * 1024 * 1024
 """As much as Pulumi's own policy SDK takes in one message."""
+PARENT_SECONDS = 1.0
+"""How often the pack looks whether who started it is still there."""
 
 
 class Pack(analyzer_pb2_grpc.AnalyzerServicer):
@@ -174,7 +177,8 @@ def _struct(data: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def main() -> None:
-    """Serve on a free loopback port, printed for the engine, until the engine ends this process."""
+    """Serve on a free loopback port, printed for the engine, until it ends this process or is gone itself."""
+    parent = os.getppid()
     options = [("grpc.max_receive_message_length", _MOST_BYTES)]
     server = grpc.server(ThreadPoolExecutor(max_workers=4), options=options)
     analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Pack(), server)
@@ -185,5 +189,7 @@ def main() -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    ended.wait()
+    # An engine that is killed ends nobody; whoever started this process gets another parent then.
+    while not ended.wait(PARENT_SECONDS) and os.getppid() == parent:
+        pass
     server.stop(None)

@@ -1,6 +1,8 @@
 """The policy pack as the engine sees it, without an engine."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -197,3 +199,14 @@ def test_advice_is_one_line_for_each_rule() -> None:
         "policy non-root: c: y.",
         "policy probes: a: x. (1 more of this rule)",
     ]
+
+
+def test_the_pack_ends_when_whoever_started_it_was_killed() -> None:
+    pack_command = [sys.executable, "-c", "from modelway_policies.server import main; main()"]
+    starter = [sys.executable, "-c", f"import subprocess; subprocess.run({pack_command})"]
+    with subprocess.Popen(starter, stdout=subprocess.PIPE, cwd=PROJECT / "policies") as started:
+        assert started.stdout is not None
+        assert int(started.stdout.readline()) > 0
+        started.kill()
+        # The pack holds the other end of the pipe as long as it lives.
+        assert started.stdout.read() == b""
