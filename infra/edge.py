@@ -1,6 +1,5 @@
 """What a stack says about its edge, in the terms of the components: who is let in, and how much of it."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +30,7 @@ from pydantic.alias_generators import to_camel
 
 from infra.config_gateway import GatewaySettings
 from infra.config_schema import Access, Environment, ModelSettings, Settings
+from infra.misfits import dotted, problem_of, spelling
 from infra.serving import runtime
 from tools.problem import Problem
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 GATEWAY = "modelway:gateway"
 _NAMES = {field.name for kind in (Auth, Connections, Cors, Jwt, Limits, Policy) for field in fields(kind)}
-_SNAKE = re.compile("|".join(rf"\b{name}\b" for name in sorted(_NAMES, reverse=True) if "_" in name))
+_SPELLED = spelling(_NAMES)
 
 
 def access_of(settings: Settings, model: ModelSettings) -> Access:
@@ -177,7 +177,7 @@ def _model(settings: Settings, model: ModelSettings) -> Iterator[Problem]:
 def _foreign(settings: Settings) -> Iterator[Problem]:
     """Fields that need Envoy Gateway, by name; what a standard route says is left: hosts, paths, weights, timeouts."""
     gateway = settings.gateway
-    said = [f"{GATEWAY}.{_dotted(name)}" for name in sorted(_needing(gateway))]
+    said = [f"{GATEWAY}.{dotted(name)}" for name in sorted(_needing(gateway))]
     said += [f"modelway:images.{name}" for name in ("gateway", "proxy") if getattr(settings.images, name) is not None]
     for model in settings.models:
         where = f"modelway:models {model.name}"
@@ -211,10 +211,4 @@ def _limits(limits: Any) -> list[str]:
 
 
 def _problem(where: str, misfit: Misfit) -> Problem:
-    field, *sentence = misfit
-    said = (_SNAKE.sub(lambda found: to_camel(found[0]), part) for part in sentence)
-    return Problem(f"{where}.{_dotted(field)}", *said)
-
-
-def _dotted(field: str) -> str:
-    return ".".join(to_camel(part) for part in field.split("."))
+    return problem_of(where, misfit, _SPELLED)

@@ -1,17 +1,16 @@
 """What a stack says about its servers, in the terms of the components."""
 
-import re
 from typing import Any
 
 from modelway.serving.runtime_checks import CONTAINER_FIELDS, Misfit, model_misfits, version_misfits
 from modelway.serving.runtimes import Options, Runtime, runtime_of, split_base
-from pydantic.alias_generators import to_camel
 
 from infra.config_schema import Environment, ModelSettings, Settings, VersionSettings
+from infra.misfits import problem_of, spelling
 from tools.problem import Problem
 
 _NAMES = {"allow_pickle", "feedback_outcomes", *(name for names in CONTAINER_FIELDS.values() for name in names)}
-_SNAKE = re.compile("|".join(rf"\b{name}\b" for name in sorted(_NAMES) if "_" in name))
+_SPELLED = spelling(_NAMES)
 
 
 def runtime(model: ModelSettings, version: VersionSettings) -> Runtime:
@@ -61,8 +60,7 @@ def _options(model: ModelSettings, version: VersionSettings) -> Options:
 
 
 def _problem(where: str, misfit: Misfit) -> Problem:
-    field, *sentence = (_SNAKE.sub(lambda found: to_camel(found[0]), part) for part in misfit)
-    return Problem(f"{where}.{field}", *sentence)
+    return problem_of(where, misfit, _SPELLED)
 
 
 def base_path(model: ModelSettings, version: str | None = None) -> str:

@@ -1,7 +1,6 @@
 """What a stack says about TLS, in the terms of the components, and how this machine trusts the gateway."""
 
 import base64
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,9 @@ from modelway.gateway.policy import OWN_CLASS
 from modelway.gateway.tls import Tls, TlsArgs, tls_of
 from modelway.gateway.tls_checks import host_misfits, tls_misfits
 from modelway.serving.runtime_checks import Misfit
-from pydantic.alias_generators import to_camel
 
 from infra.config_schema import DIGEST, Access, Environment, Provider, Settings
+from infra.misfits import problem_of, spelling
 from infra.names import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tools.problem import Problem, ProblemError
 
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 GATEWAY = "modelway:gateway"
 LOCAL_HOST = "127.0.0.1"
 AUTHORITY_FILE = "gateway-ca.crt"
-_SNAKE = re.compile(
-    "|".join(rf"\b{name}\b" for name in (*Tls.__dataclass_fields__, *TlsArgs.__annotations__) if "_" in name)
-)
+_SPELLED = spelling({*Tls.__dataclass_fields__, *TlsArgs.__annotations__})
 
 
 def tls_args(settings: Settings, local_port: int | None) -> dict[str, Any] | None:
@@ -130,9 +127,7 @@ def _authority(address: str) -> Any:
 
 
 def _problem(where: str, misfit: Misfit) -> Problem:
-    field, *sentence = misfit
-    said = (_SNAKE.sub(lambda found: to_camel(found[0]), part) for part in sentence)
-    return Problem(f"{where}.{'.'.join(to_camel(part) for part in field.split('.'))}", *said)
+    return problem_of(where, misfit, _SPELLED)
 
 
 def authority_file(work: "Job", kubectl: list[str]) -> Path | None:

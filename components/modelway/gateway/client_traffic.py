@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelway._common import Manifest
-from modelway.gateway.policy import API_VERSION, CLIENT_HEADER, Connections
-
-ASSIGNMENT_HEADER = "x-modelway-assignment"
+from modelway.gateway.policy import API_VERSION, ASSIGNMENT_HEADER, CLIENT_HEADER, Connections
 
 
 def client_traffic_policy(

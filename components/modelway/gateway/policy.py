@@ -13,6 +13,8 @@ OWN_CLASS = "modelway"
 """GatewayClass of our own Envoy Gateway; any other belongs to a controller that is there already."""
 CLIENT_HEADER = "x-modelway-client"
 """Names the client to the server: set by the gateway, and removed from what clients send."""
+ASSIGNMENT_HEADER = "x-modelway-assignment"
+"""Tells the server whether weight or the client chose it: `split` or `pinned`, whatever the client says."""
 KEY_HEADER = "x-api-key"
 KEYS_SECRET = "modelway-api-keys"  # noqa: S105
 """Name of a Secret, not a secret."""

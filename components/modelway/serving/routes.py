@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelway._common import Manifest, labels
-from modelway.gateway.policy import ACCESS_LABEL, Policy
+from modelway.gateway.policy import ACCESS_LABEL, ASSIGNMENT_HEADER, Policy
 from modelway.serving.runtimes import HTTP_PORT, Options, PublicPath, Runtime, runtime_of, split_base, split_paths
 
 VERSION_HEADER = "x-model-version"
-ASSIGNMENT_HEADER = "x-modelway-assignment"
-"""Tells the server whether weight or the client chose it: `split` or `pinned`, whatever the client says."""
 MAX_VERSIONS = 8
 """Half of the backends that the Gateway API allows in one rule, and more than anyone compares at once."""
 
