@@ -162,7 +162,8 @@ class ContainerSettings(Section):
     command: list[str] | None = None
     args: list[str] | None = None
     env: dict[str, str] | None = None
-    secret_env: dict[str, SecretKeySettings] | None = None
+    secret_files: dict[str, SecretKeySettings] | None = None
+    """Keys of Secrets as files, by the variable that holds the file's path."""
     user_id: int | None = None
     writable_paths: list[str] | None = None
     """Folders besides `/tmp` that are empty in each new pod."""

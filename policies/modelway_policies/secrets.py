@@ -82,7 +82,7 @@ RULES = (
         "plain-secrets",
         "No secret stands in plain text in a variable, an argument or a ConfigMap.",
         (cis("5.4.1"), nsa("Network separation and hardening: Secrets")),
-        "keep it in a Secret and mount that, or name it with secretKeyRef",
+        "keep it in a Secret and mount that",
         (*WORKLOADS, "ConfigMap"),
         _plain_secrets,
     ),

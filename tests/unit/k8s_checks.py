@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.unit.k8s_facts import PROMETHEUS, Server, Version, versions
+from tests.unit.k8s_facts import KEYS, PROMETHEUS, Server, Version, versions
 
 Manifest = dict[str, Any]
 
@@ -177,13 +177,19 @@ def volumes(objects: Objects) -> None:
                 assert quantity(volume[kind]["sizeLimit"]) <= 2 * UNITS["Gi"]
             else:
                 assert mount["readOnly"] is True
-                _content(kind, volume[kind])
+                _content(kind, volume[kind], mount["mountPath"])
         assert {mount["mountPath"] for mount in mounts.values()} == set(server.folders)
 
 
-def _content(kind: str, source: dict[str, Any]) -> None:
-    """Volumes that bring content: a key for the group of the pod only, a configuration, an account of its own."""
-    if kind == "secret":
+def _content(kind: str, source: dict[str, Any], folder: str) -> None:
+    """Volumes that bring content: keys for the group of the pod only, a configuration, an account of its own."""
+    if folder == KEYS:
+        items = [{"key": "token", "path": "HF_TOKEN_PATH"}]
+        assert (kind, source) == (
+            "projected",
+            {"sources": [{"secret": {"name": "hub", "items": items}}], "defaultMode": 0o440},
+        )
+    elif kind == "secret":
         assert source == {"secretName": source["secretName"], "defaultMode": 0o440}
         assert source["secretName"]
     elif kind == "configMap":

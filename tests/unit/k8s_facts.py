@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 TEMPORARY, SHARED, CACHE = "/tmp", "/dev/shm", "/var/cache/modelway"  # noqa: S108
 FEEDBACK = "/var/run/secrets/modelway/feedback"
+KEYS = "/var/run/secrets/modelway/files"
 PREDICT = {"/predict": False}
 OPEN_INFERENCE = {"/v2": False, "/v2/health": True, "/v2/models": True}
 
@@ -56,7 +57,11 @@ PROTOCOL = replace(OURS, probed="http", ready="/v2/health/ready", health="/v2/he
 RUNTIMES = {
     "modelway": WITH_FEEDBACK,
     "container": replace(
-        OURS, ports={"http": 5000, "admin": 5001}, metrics_port=5001, folders=(TEMPORARY, "/cache"), gpus=1
+        OURS,
+        ports={"http": 5000, "admin": 5001},
+        metrics_port=5001,
+        folders=(TEMPORARY, "/cache", KEYS),
+        gpus=1,
     ),
     "mlserver": replace(PROTOCOL, size=("500m", "2", "512Mi", "2Gi")),
     "triton": replace(PROTOCOL, size=("1", "4", "2Gi", "4Gi"), folders=(TEMPORARY, SHARED), startup=300, gpus=1),

@@ -16,7 +16,7 @@ FULL: dict[str, Options] = {
             "command": ["serve"],
             "args": ["--fast"],
             "env": {"LOG_LEVEL": "info"},
-            "secret_env": {"TOKEN": {"secret": "hub", "key": "token"}},
+            "secret_files": {"HF_TOKEN_PATH": {"secret": "hub", "key": "token"}},
             "writable_paths": ["/cache"],
             "open_inference": True,
         },

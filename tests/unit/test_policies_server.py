@@ -124,7 +124,7 @@ def test_secrets_are_read_and_unknown_values_are_left_for_the_update() -> None:
     (said,) = pack().Analyze(request, Context()).diagnostics
     assert said.message == (
         "Deployment models/iris-v1 container server variable DB_PASSWORD: a secret in plain text: got a literal value, "
-        "allowed a reference to a Secret; keep it in a Secret and mount that, or name it with secretKeyRef."
+        "allowed a reference to a Secret; keep it in a Secret and mount that."
     )
     assert plain(struct({"a": NOT_KNOWN, "b": [1, 2.5, None, True]})) == {"a": UNKNOWN, "b": [1, 2.5, None, True]}
 

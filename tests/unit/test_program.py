@@ -130,7 +130,7 @@ def test_a_foreign_server_is_deployed_as_the_stack_says(deploy: Deploy) -> None:
         "port": 5000,
         "adminPort": 5001,
         "env": {"LOG_LEVEL": "info"},
-        "secretEnv": {"TOKEN": {"secret": "hub", "key": "token"}},
+        "secretFiles": {"TOKEN_PATH": {"secret": "hub", "key": "token"}},
         "writablePaths": ["/cache"],
     }
     version = {"name": "v1", "image": digest, "runtime": "container", "container": container, "gpus": 2}
@@ -141,9 +141,14 @@ def test_a_foreign_server_is_deployed_as_the_stack_says(deploy: Deploy) -> None:
         {"name": "MODELWAY_MODEL", "value": "iris"},
         {"name": "MODELWAY_VERSION", "value": "v1"},
         {"name": "LOG_LEVEL", "value": "info"},
-        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}},
+        {"name": "TOKEN_PATH", "value": "/var/run/secrets/modelway/files/TOKEN_PATH"},
     ]
     assert server["resources"]["limits"] == {"cpu": "3", "memory": "512Mi", "nvidia.com/gpu": "2"}
+    assert {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]} == {
+        "tmp": "/tmp",  # noqa: S108
+        "writable-0": "/cache",
+        "secret-files": "/var/run/secrets/modelway/files",
+    }
 
 
 @pytest.mark.usefixtures("node")

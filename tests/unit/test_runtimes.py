@@ -166,7 +166,7 @@ def container(**fields: Any) -> Options:
                 "container.args",
                 "does not fit the runtime",
                 "args with runtime mlserver",
-                "env, secret_env, startup_seconds, writable_paths, model_path",
+                "env, secret_files, startup_seconds, writable_paths, model_path",
                 "remove args",
             ),
         ),
@@ -205,8 +205,8 @@ def container(**fields: Any) -> Options:
             ),
         ),
         (
-            container(env={"A": "x"}, secret_env={"A": {"secret": "s", "key": "k"}}),
-            Misfit("container.secret_env", "in env as well", "A", "each name once", "remove one of them"),
+            container(env={"A": "x"}, secret_files={"A": {"secret": "s", "key": "k"}}),
+            Misfit("container.secret_files", "in env as well", "A", "each name once", "remove one of them"),
         ),
         (
             container(user_id=0),

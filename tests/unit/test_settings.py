@@ -149,7 +149,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(models=versions({"name": "v1", "runtime": "vllm", "container": {"adminPort": 9091}})),
         "modelway:models iris.v1.container.adminPort: does not fit the runtime: got adminPort with runtime vllm, allowed "
-        "args, env, secretEnv, startupSeconds, writablePaths, modelPath; remove adminPort.",
+        "args, env, secretFiles, startupSeconds, writablePaths, modelPath; remove adminPort.",
     ),
     (
         config(models=versions({"name": "v1", "runtime": "container", "container": {"env": {"WORKERS": 2}}})),
@@ -158,10 +158,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(
             models=versions(
-                {"name": "v1", "runtime": "container", "container": {"secretEnv": {"T": {"secret": "s", "kye": "k"}}}}
+                {"name": "v1", "runtime": "container", "container": {"secretFiles": {"T": {"secret": "s", "kye": "k"}}}}
             )
         ),
-        "modelway:models[0].versions[0].container.secretEnv.T.kye: unknown key: got 'kye', allowed secret, key; "
+        "modelway:models[0].versions[0].container.secretFiles.T.kye: unknown key: got 'kye', allowed secret, key; "
         "write 'key'.",
     ),
     (

@@ -74,9 +74,11 @@ class ContainerArgs(TypedDict):
     args: NotRequired[list[str]]
     """Arguments: instead of the image's own for `container`, after the preset's own for `triton` and `vllm`."""
     env: NotRequired[dict[str, str]]
-    """Environment variables as plain text; a secret belongs into `secret_env`."""
-    secret_env: NotRequired[dict[str, SecretKeyArgs]]
-    """Environment variables from keys of Secrets."""
+    """Environment variables as plain text; a secret belongs into `secret_files`."""
+    secret_files: NotRequired[dict[str, SecretKeyArgs]]
+    """Keys of Secrets as files: the variable of this name holds the file's path, as `HF_TOKEN_PATH` does for vLLM.
+    A variable with the secret itself is not offered: every process that the server starts would inherit it, and a
+    changed Secret would not reach the server."""
     user_id: NotRequired[int]
     """User that the server runs as, never root. Defaults to 10001. Runtime `container` only."""
     writable_paths: NotRequired[list[str]]

@@ -9,6 +9,7 @@ from modelway.serving.runtimes import (
     FEEDBACK_KEY,
     FEEDBACK_KEY_FOLDER,
     HTTP_PORT,
+    KEYS_FOLDER,
     TEMPORARY,
     Options,
     Resources,
@@ -220,6 +221,13 @@ def _folders(server: Runtime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         secret = {"secretName": server.feedback_key_secret, "defaultMode": 0o440}
         mount = {"name": "feedback-key", "mountPath": FEEDBACK_KEY_FOLDER, "readOnly": True}
         result.append(({"name": "feedback-key", "secret": secret}, mount))
+    if server.secret_files:
+        sources = [
+            {"secret": {"name": reference.secret, "items": [{"key": reference.key, "path": name}]}}
+            for name, reference in server.secret_files.items()
+        ]
+        mount = {"name": "secret-files", "mountPath": KEYS_FOLDER, "readOnly": True}
+        result.append(({"name": "secret-files", "projected": {"sources": sources, "defaultMode": 0o440}}, mount))
     return result
 
 
@@ -252,13 +260,10 @@ def _container(spec: ServerSpec) -> dict[str, Any]:
 
 def _environment(server: Runtime) -> list[dict[str, Any]]:
     fields = {name: {"fieldRef": {"fieldPath": path}} for name, path in server.field_env.items()}
-    secrets = {
-        name: {"secretKeyRef": {"name": reference.secret, "key": reference.key}}
-        for name, reference in server.secret_env.items()
-    }
+    files = {name: f"{KEYS_FOLDER}/{name}" for name in server.secret_files}
     return [
-        *({"name": name, "value": value} for name, value in server.env.items()),
-        *({"name": name, "valueFrom": source} for name, source in {**fields, **secrets}.items()),
+        *({"name": name, "value": value} for name, value in {**server.env, **files}.items()),
+        *({"name": name, "valueFrom": source} for name, source in fields.items()),
     ]
 
 

@@ -17,7 +17,7 @@ from modelway.serving.runtimes import (
     split_paths,
 )
 
-_SERVER = ("args", "env", "secret_env", "startup_seconds", "writable_paths")
+_SERVER = ("args", "env", "secret_files", "startup_seconds", "writable_paths")
 _PATHS = ("health_path", "metrics_path", "predict_path", "ready_path")
 CONTAINER_FIELDS: Mapping[str, tuple[str, ...]] = {
     "modelway": (),
@@ -119,16 +119,16 @@ def _unfit(options: Options) -> Iterator[Misfit]:
 
 
 def _environment(options: Options) -> Iterator[Misfit]:
-    bare = {name: value for name, value in options.container.items() if name not in ("env", "secret_env")}
+    bare = {name: value for name, value in options.container.items() if name not in ("env", "secret_files")}
     taken = runtime_of("m", "v", Options(options.runtime, bare, options.gpus)).env
-    plain, secret = options.container.get("env", {}), options.container.get("secret_env", {})
-    for field, names in (("env", plain), ("secret_env", secret)):
+    plain, secret = options.container.get("env", {}), options.container.get("secret_files", {})
+    for field, names in (("env", plain), ("secret_files", secret)):
         for name in names:
             if name in taken:
                 fix = "remove it"
                 yield Misfit(f"container.{field}", "set by the runtime", name, f"any name but {', '.join(taken)}", fix)
     for name in sorted(set(plain) & set(secret)):
-        yield Misfit("container.secret_env", "in env as well", name, "each name once", "remove one of them")
+        yield Misfit("container.secret_files", "in env as well", name, "each name once", "remove one of them")
 
 
 def _ports_and_paths(options: Options) -> Iterator[Misfit]:
@@ -166,15 +166,15 @@ def _env(value: Mapping[str, Any]) -> Iterator[Misfit]:
             yield Misfit("container.env", "not a name", repr(name), allowed, "rename it")
 
 
-def _secret_env(value: Mapping[str, Mapping[str, str]]) -> Iterator[Misfit]:
+def _secret_files(value: Mapping[str, Mapping[str, str]]) -> Iterator[Misfit]:
     for name, reference in value.items():
         if not _VARIABLE.fullmatch(name):
             allowed = "letters, digits and '_', no digit first"
-            yield Misfit("container.secret_env", "not a name", repr(name), allowed, "rename it")
+            yield Misfit("container.secret_files", "not a name", repr(name), allowed, "rename it")
         if not (_SECRET_NAME.fullmatch(reference["secret"]) and _SECRET_KEY.fullmatch(reference["key"])):
             got = f"{reference['secret']!r}, {reference['key']!r}"
             allowed = "the name of a Secret and one of its keys"
-            yield Misfit(f"container.secret_env.{name}", "not a reference", got, allowed, "correct it")
+            yield Misfit(f"container.secret_files.{name}", "not a reference", got, allowed, "correct it")
 
 
 def _folders(field: str, value: Sequence[str]) -> Iterator[Misfit]:
@@ -199,7 +199,7 @@ _CHECKS: Mapping[str, Any] = {
     **{field: (lambda value, field=field: _port(field, value)) for field in ("port", "admin_port")},
     **{field: (lambda value, field=field: _path(field, value)) for field in _PATHS},
     "env": _env,
-    "secret_env": _secret_env,
+    "secret_files": _secret_files,
     "writable_paths": lambda value: _folders("writable_paths", value),
     "model_path": lambda value: _folders("model_path", [value]),
     "user_id": _user_id,

@@ -25,6 +25,8 @@ STARTUP_SECONDS = 120
 FEEDBACK_KEY_FOLDER = "/var/run/secrets/modelway/feedback"
 FEEDBACK_KEY = "keys"
 """Name of the file, and of the key in the Secret."""
+KEYS_FOLDER = "/var/run/secrets/modelway/files"
+"""Where a foreign server finds `secret_files`."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Runtime:
     env: Mapping[str, str] = field(default_factory=dict)
     field_env: Mapping[str, str] = field(default_factory=dict)
     """Variables from fields of the pod: `{"POD_UID": "metadata.uid"}`."""
-    secret_env: Mapping[str, SecretKey] = field(default_factory=dict)
+    secret_files: Mapping[str, SecretKey] = field(default_factory=dict)
+    """Keys of Secrets as files, by the variable that holds the file's path."""
     user_id: int = USER_ID
     writable_paths: tuple[str, ...] = ()
     """Folders besides `/tmp` that the server may write to: empty at the start of each pod, 1 GiB at most."""
@@ -297,7 +300,7 @@ def _with_options(runtime: Runtime, options: Options) -> Runtime:
         runtime,
         args=(*runtime.args, *own.get("args", ())),
         env={**runtime.env, **own.get("env", {})},
-        secret_env={name: SecretKey(**key) for name, key in own.get("secret_env", {}).items()},
+        secret_files={name: SecretKey(**key) for name, key in own.get("secret_files", {}).items()},
         writable_paths=(*runtime.writable_paths, *own.get("writable_paths", ())),
         temporary_size="1Gi",
         gpus=runtime.gpus if options.gpus is None else options.gpus,

@@ -19,8 +19,6 @@ from modelway_server.requests import RequestParser
 from modelway_server.runtimes import Model, Output, Prediction, Rows
 from modelway_server.settings import Settings
 
-DIRECT_SECONDS = 50e-6
-"""A model that answers one row faster gains nothing from a queue when there is no other request."""
 INLINE_SECONDS = 0.001
 """What takes longer runs in a thread: health checks share the event loop."""
 
@@ -123,7 +121,8 @@ class Service:
         per_row = max(all_rows - one, 1e-9) / max(most - 1, 1)
         inline = 0 if one > INLINE_SECONDS else min(most, 1 + int((INLINE_SECONDS - one) / per_row))
         unbatched = self.settings.max_batch_rows == 1
-        self._direct_rows = inline if unbatched or one <= DIRECT_SECONDS else 0
+        # Nobody shares a batch with a lone request, unless it is told to wait for company.
+        self._direct_rows = inline if unbatched or not self.settings.batch_wait_microseconds else 0
         self._batch_rows = 0 if unbatched else inline
         if self._batch_rows:
             self._small = self._batcher(threaded=False)

@@ -78,6 +78,30 @@ def test_rows_beyond_the_inline_limit_give_the_same_answer(service: Service) -> 
     assert before | {"id": None} == after | {"id": None}
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "settings", "waits"),
+    [(0.01, {}, False), (0.5, {}, False), (0.5, {"MODELWAY_BATCH_WAIT_MICROSECONDS": "100"}, True), (5, {}, True)],
+)
+def test_a_lone_request_waits_for_nothing_unless_the_model_is_slow_or_it_is_told_to(
+    classification: Path, monkeypatch: pytest.MonkeyPatch, milliseconds: float, settings: dict[str, str], waits: bool
+) -> None:
+    service = start(classification, **settings)
+    monkeypatch.setattr(service.model, "warm_up", lambda rows: rows * milliseconds / 1000)
+    service.warm_up()
+    rows = np.zeros((1, 3), dtype=np.float32)
+
+    async def suspends() -> bool:
+        answer = service.predict(rows)
+        try:
+            answer.send(None)
+        except StopIteration:
+            return False
+        answer.close()
+        return True
+
+    assert asyncio.run(suspends()) == waits
+
+
 FIELD_ERRORS: list[tuple[Any, list[Any], str, str]] = [
     ({**ROW, "höhe": "1"}, ["höhe"], "Input should be a valid number", "float_type"),
     ({**ROW, "höhe": True}, ["höhe"], "Input should be a valid number", "float_type"),
