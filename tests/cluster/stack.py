@@ -23,11 +23,13 @@ from rich.console import Console
 from infra import deploy
 print(*deploy.up(deploy.job("node", Console(stderr=True), Path(sys.argv[1]))).urls[sys.argv[2]], sep="\\n")
 """
+OFFSET = int(os.environ.get("MODELWAY_TEST_PORT_OFFSET", "0"))
+"""Added to every port, so that several runs fit on one machine."""
 PORTS = {
-    "MODELWAY_GATEWAY_PORT": "18081",
-    "MODELWAY_GATEWAY_TLS_PORT": "18444",
-    "MODELWAY_REGISTRY_PORT": "15001",
-    "MODELWAY_API_PORT": "16444",
+    "MODELWAY_GATEWAY_PORT": str(18081 + OFFSET),
+    "MODELWAY_GATEWAY_TLS_PORT": str(18444 + OFFSET),
+    "MODELWAY_REGISTRY_PORT": str(15001 + OFFSET),
+    "MODELWAY_API_PORT": str(16444 + OFFSET),
 }
 
 
