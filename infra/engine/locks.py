@@ -48,7 +48,7 @@ def _busy(stack: str, pid: str) -> Problem:
 
 
 def heal(backend_folder: Path, project: str, stack: str, record: Path, say: Callable[[str], None]) -> None:
-    """Remove the engine's locks whose process is dead; end the engine of a killed run first.
+    """Remove what a killed run left: half-written files, and locks whose process is dead; end its engine first.
 
     `record` holds the pid of the last engine that a run of ours started. Call it only inside `exclusive`.
 
@@ -70,6 +70,25 @@ def heal(backend_folder: Path, project: str, stack: str, record: Path, say: Call
         say(f"Removed the lock that a killed run left on stack {stack} (process {pid} is gone).")
         for file in (lock, lock.with_name(lock.name + ".attrs")):
             file.unlink(missing_ok=True)
+    _remove_half_written(backend_folder, say)
+
+
+def _remove_half_written(backend_folder: Path, say: Callable[[str], None]) -> None:
+    """Remove files that a killed run began to write and did not finish.
+
+    The engine fills a new file and then renames it, so the state itself is whole at any moment. The attributes beside
+    it are written in place: killed between making and filling them, it leaves an empty file, and with that nobody reads
+    the state ("failed to load checkpoint: EOF"). Without attributes nothing lacks but a checksum that is never compared
+    (gocloud.dev/blob/fileblob, `setAttrs` and `getAttrs`).
+    """
+    for file in (backend_folder / ".pulumi").rglob("*.attrs"):
+        try:
+            json.loads(file.read_text())
+        except ValueError:
+            say(f"Removed {file.name}, which a killed run left half written; the state beside it is whole.")
+            file.unlink()
+    for file in (backend_folder / ".pulumi").rglob("*.tmp"):
+        file.unlink()
 
 
 def _held(stack: str, holder: str) -> Problem:

@@ -223,6 +223,19 @@ def test_a_held_run_says_what_it_waits_for_refuses_a_second_and_ends_gracefully(
     assert "3 unchanged" in out
 
 
+def test_a_run_killed_while_it_wrote_the_state_is_followed_by_one_that_reads_it(trial: Trial) -> None:
+    trial.run("up")
+    (state,) = (trial.state / "backend/.pulumi/stacks/modelway").glob("trial.json")
+    attributes, begun = state.with_name("trial.json.attrs"), state.with_name("trial.json.18b9.tmp")
+    attributes.write_text("")
+    begun.write_text("{")
+    out, err = trial.run("up")
+    assert "3 unchanged" in out, out + err
+    said = "Removed trial.json.attrs, which a killed run left half written; the state beside it is whole."
+    assert said in " ".join(err.split())
+    assert not begun.exists()
+
+
 @pytest.mark.parametrize("victims", ["run and engine", "engine", "run", "none, but two interrupts"])
 def test_a_run_after_a_kill_finds_what_was_created(trial: Trial, victims: str) -> None:
     process = trial.held()
