@@ -1,39 +1,48 @@
-"""Writes recorded inputs of AWS resources as Terraform, which judges that are not ours can read.
+"""Writes recorded inputs of cloud resources as Terraform, which judges that are not ours can read.
 
-`pulumi_aws` is bridged from Terraform's provider: names differ by case, blocks of at most one element are plain
-objects there, and some repeated blocks have a plural name. HCL and not its JSON form, because checkov leaves the
+`pulumi_aws` and `pulumi_gcp` are bridged from Terraform's providers: names differ by case, blocks of at most one element
+are plain objects there, and some repeated blocks have a plural name. HCL and not its JSON form, because checkov leaves the
 policies of the latter unjudged (3.3.30: 165 checks against 195 for the same resources).
 """
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from tests.unit.aws_testing import ACCOUNT, Resource, snake, terraform_type
+from tests.unit.cloud_testing import Resource, snake, terraform_type
 
+ACCOUNT = "111122223333"
 BLOCKS = {
     "encryptionConfigurations": "encryption_configuration",
     "podIdentityAssociations": "pod_identity_association",
     "taints": "taint",
+    "cidrBlocks": "cidr_blocks",
+    "cleanupPolicies": "cleanup_policies",
+    "denies": "deny",
+    "guestAccelerators": "guest_accelerator",
+    "secondaryIpRanges": "secondary_ip_range",
+    "subnetworks": "subnetwork",
 }
 """Repeated blocks that Pulumi names in the plural."""
 
 DOCUMENTS = ("policy", "assumeRolePolicy")
 """Texts that hold a policy; Terraform writes them as `jsonencode(...)`."""
 
-MAPS = ("tags", "labels")
+MAPS = ("tags", "labels", "resourceLabels", "metadata")
 """Maps whose keys are the user's."""
 
-REFERENCE = re.compile(r"\$\{(aws_\w+)\.([\w-]+)\.(\w+)\}")
+REFERENCE = re.compile(r"\$\{((?:aws|google)_\w+)\.([\w-]+)\.(\w+)\}")
 
 
-def write(resources: Iterable[Resource]) -> str:
-    """One Terraform module of all AWS resources."""
+def write(resources: Iterable[Resource], protected: Collection[str] = ()) -> str:
+    """One Terraform module of all cloud resources; the engine deletes none of the `protected`."""
     lines: list[str] = []
     for resource in resources:
-        if resource.typ.startswith("aws:"):
+        if resource.typ.startswith(("aws:", "gcp:")):
             body = {key: value for key, value in resource.inputs.items() if value is not None}
+            if resource.name in protected:
+                body["lifecycle"] = {"preventDestroy": True}
             lines += _block(f'resource "{terraform_type(resource.typ)}" "{resource.name}"', body, "")
     return "\n".join(lines) + "\n"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit import aws_checks, aws_mutants, aws_options, aws_testing, cis_eks
+from tests.unit import aws_checks, aws_options, aws_testing, cis_eks, cloud_mutants
 from tests.unit.aws_testing import Recorded
 
 Check = Callable[[Recorded], None]
@@ -31,7 +31,7 @@ def misses(check: Check, recorded: Recorded) -> bool:
 
 
 def survivors(recorded: Recorded, checks: tuple[Check, ...]) -> tuple[int, list[str]]:
-    made = list(aws_mutants.mutants(recorded))
+    made = list(cloud_mutants.mutants(recorded))
     return len(made), [mutant.where for mutant in made if not any(misses(check, mutant.recorded) for check in checks)]
 
 
@@ -59,7 +59,7 @@ def test_every_managed_item_of_the_benchmark_is_automated_or_says_why_not() -> N
 def test_the_named_check_misses_each_property_of_a_benchmark_item(
     row: cis_eks.Row, cluster: Recorded, registry: Recorded
 ) -> None:
-    made = {mutant.where: mutant.recorded for part in (cluster, registry) for mutant in aws_mutants.mutants(part)}
+    made = {mutant.where: mutant.recorded for part in (cluster, registry) for mutant in cloud_mutants.mutants(part)}
     for name in row.properties:
         assert misses(row.check, made[name]), name
 

@@ -7,6 +7,7 @@ from modelway.cluster.eks import arguments
 
 from tests.unit import aws_testing
 from tests.unit.aws_testing import PRODUCTION, PUSHER, REGISTRY, EcrRegistry, EksCluster, Recorded, without
+from tests.unit.cloud_testing import behind, chain
 
 CONTROL_PLANE = "cluster-control-plane"
 
@@ -18,27 +19,6 @@ def stack() -> Recorded:
         EcrRegistry("registry", {**REGISTRY, "pull_role_arns": made.node_role_arns})  # type: ignore[typeddict-item]
 
     return aws_testing.record(program)
-
-
-def behind(recorded: Recorded, name: str) -> set[str]:
-    """All that a resource waits for, directly or not."""
-    seen: set[str] = set()
-    todo = [name]
-    while todo:
-        for other in recorded.options.get(todo.pop(), {}).get("depends_on", []):
-            if other not in seen:
-                seen.add(other)
-                todo.append(other)
-    return seen
-
-
-def chain(recorded: Recorded, name: str, known: dict[str, list[str]] | None = None) -> list[str]:
-    """The longest way to a resource, counted in resources."""
-    known = {} if known is None else known
-    if name not in known:
-        ways = [chain(recorded, other, known) for other in recorded.options.get(name, {}).get("depends_on", [])]
-        known[name] = [*max(ways, key=len, default=[]), name]
-    return known[name]
 
 
 def test_only_what_lives_in_the_cluster_waits_for_the_control_plane(stack: Recorded) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from modelway.cluster import addresses
 from modelway.cluster.eks import cidrs
 
 from tests.unit import aws_testing
@@ -71,9 +72,9 @@ def test_a_third_zone_moves_no_subnet_of_the_first_two() -> None:
     assert three[:2] == cidrs.plan("10.8.0.0/20", ZONES)
     assert three[2] == ("eu-west-1c", "10.8.8.0/22", "10.8.14.0/24")
     networks = [
-        (part, network) for zone in three for part in zone[1:] if isinstance(network := cidrs.parse(part), object)
+        (part, network) for zone in three for part in zone[1:] if isinstance(network := addresses.parse(part), object)
     ]
-    assert cidrs.overlaps([(name, network) for name, network in networks if not isinstance(network, str)]) == []
+    assert addresses.overlaps([(name, network) for name, network in networks if not isinstance(network, str)]) == []
 
 
 @pytest.mark.parametrize("preview", [False, True])

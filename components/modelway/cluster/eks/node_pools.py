@@ -10,16 +10,12 @@ from modelway.cluster.eks.arguments import DEFAULT_DISK_GB, NodePoolArgs
 from modelway.cluster.eks.instance_types import Family, family_of
 from modelway.cluster.eks.roles import Role
 from modelway.cluster.eks.site import Site
+from modelway.cluster.taints import parse
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
 """What a node may do. The network plugin and all pods have roles of their own; no shell, not even Session Manager's."""
 
 GPU_TAINT = "nvidia.com/gpu=true:NoSchedule"
-EFFECTS = {
-    "NoSchedule": "NO_SCHEDULE",
-    "NoExecute": "NO_EXECUTE",
-    "PreferNoSchedule": "PREFER_NO_SCHEDULE",
-}
 AMI_TYPES = {
     ("al2023", "amd64", False): "AL2023_x86_64_STANDARD",
     ("al2023", "arm64", False): "AL2023_ARM_64_STANDARD",
@@ -130,6 +126,5 @@ def _launch_template(site: Site, name: str, pool: NodePoolArgs) -> aws.ec2.Launc
 
 
 def _taint(text: str) -> aws.eks.NodeGroupTaintArgs:
-    pair, _, effect = text.rpartition(":")
-    key, _, value = pair.partition("=")
-    return aws.eks.NodeGroupTaintArgs(key=key, value=value or None, effect=EFFECTS[effect])
+    taint = parse(text)
+    return aws.eks.NodeGroupTaintArgs(key=taint.key, value=taint.value or None, effect=taint.effect)

@@ -1,8 +1,7 @@
 """Refuses wrong node pools; pure."""
 
-import re
-
 from modelway._common import as_int, is_dns_label
+from modelway.cluster import taints
 from modelway.cluster.eks.arguments import DEFAULT_DISK_GB, EksClusterArgs, NodePoolArgs
 from modelway.cluster.eks.instance_types import Family, family_of, instance_types
 from modelway.cluster.findings import Findings, repeated
@@ -10,7 +9,6 @@ from modelway.cluster.findings import Findings, repeated
 OPERATING_SYSTEMS = ("al2023", "bottlerocket")
 LONGEST_POOL = 20
 SMALLEST_DISK_GB = 20
-TAINT = re.compile(r"[\w./-]{1,253}(=[\w.-]{0,63})?:(NoSchedule|NoExecute|PreferNoSchedule)")
 
 
 def node_pools(findings: Findings, args: EksClusterArgs) -> None:
@@ -68,7 +66,7 @@ def _pool(findings: Findings, where: str, pool: NodePoolArgs) -> None:
     _types(findings, where, pool["instance_types"])
     findings.one_of(f"{where}.os", "unknown operating system", pool.get("os", "al2023"), OPERATING_SYSTEMS)
     for taint in pool.get("taints", []):
-        if not TAINT.fullmatch(taint):
+        if not taints.FORM.fullmatch(taint):
             findings.add(
                 f"{where}.taints",
                 "no taint",

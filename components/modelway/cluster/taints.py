@@ -1,0 +1,27 @@
+"""Taints of node pools, as text and as the clouds' APIs have them; pure."""
+
+import re
+from typing import NamedTuple
+
+FORM = re.compile(r"[\w./-]{1,253}(=[\w.-]{0,63})?:(NoSchedule|NoExecute|PreferNoSchedule)")
+EFFECTS = {
+    "NoSchedule": "NO_SCHEDULE",
+    "NoExecute": "NO_EXECUTE",
+    "PreferNoSchedule": "PREFER_NO_SCHEDULE",
+}
+
+
+class Taint(NamedTuple):
+    """What keeps pods off a node."""
+
+    key: str
+    value: str
+    effect: str
+    """As EKS and GKE name it, such as `NO_SCHEDULE`."""
+
+
+def parse(text: str) -> Taint:
+    """The taint of a text of the form `key=value:effect`."""
+    pair, _, effect = text.rpartition(":")
+    key, _, value = pair.partition("=")
+    return Taint(key, value, EFFECTS[effect])
