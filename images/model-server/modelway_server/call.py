@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from modelway_server.errors import ApiError
+from modelway_server.runtimes import Prediction
 from modelway_server.settings import Settings
 
 JSON = b"application/json"
@@ -34,7 +35,7 @@ _CLOSE = {"connection": "close"}
 class Call:
     """One request."""
 
-    __slots__ = ("answered", "head", "ids", "receive", "request_id", "rows", "scope", "status")
+    __slots__ = ("answered", "head", "ids", "prediction", "receive", "request_id", "rows", "scope", "status")
 
     def __init__(self, scope: Scope, receive: Receive, head: dict[bytes, bytes], request_id: str) -> None:
         self.scope = scope
@@ -48,6 +49,8 @@ class Call:
         """An answer has begun, so no other can be sent."""
         self.ids: list[str] | None = None
         """Prediction ids of the answer, for the log."""
+        self.prediction: Prediction | None = None
+        """The answer's first prediction, for the count of subjects."""
         self.rows: Any = None
         """Rows of the request, for the log where it may have them."""
 

@@ -16,6 +16,7 @@ from modelway_server.errors import ApiError
 from modelway_server.prediction_id import ExpiredError, ForgedError, Issued, Signer
 from modelway_server.replay import SeenIds
 from modelway_server.signature import FLOAT32_MAX, ClassLabel, Signature
+from modelway_server.subject_scores import SubjectScores
 
 MAXIMUM_ITEMS = 200
 """Each takes some 15 µs, during which one worker answers nothing else."""
@@ -93,8 +94,11 @@ class Feedback:
         registry: CollectorRegistry,
         labels: tuple[str, str],
         outcomes: Sequence[str] = (),
+        subjects: bool = False,
     ) -> None:
-        """`labels`: model and version that this server answers for; `outcomes`: names that may be sent, at most 20."""
+        """`labels`: model and version that this server answers for; `outcomes`: names that may be sent, at most 20;
+        `subjects`: count for an experiment as well.
+        """
         if len(outcomes) > MAXIMUM_OUTCOMES:
             raise ValueError(f"{len(outcomes)} outcomes, allowed {MAXIMUM_OUTCOMES}")
         self._signer = signer
@@ -103,6 +107,9 @@ class Feedback:
         self._outcomes = tuple(outcomes)
         self._model = labels[0]
         self._scores = _Scores(registry, signature.classes)
+        self._trials = SubjectScores(registry, self._outcomes, signature.classes is not None) if subjects else None
+        if self._trials is not None:
+            self._trials.prepare(*labels)
         results = Counter(
             "modelway_feedback", "Feedback by what became of it.", ("model", "version", "result"), registry=registry
         )
@@ -153,9 +160,23 @@ class Feedback:
         if issued.version not in self._versions:
             same = issued.answers == self._signer.answers
             self._scores.prepare(self._model, issued.version, self._outcomes, pairs=same)
+            if self._trials is not None:
+                self._trials.prepare(self._model, issued.version)
             self._versions.add(issued.version)
         for count in counts:
             count()
+        if self._trials is not None and issued.subject:
+            self._count_for_subject(issued, item, self._trials)
+
+    def _count_for_subject(self, issued: Issued, item: Item, trials: SubjectScores) -> None:
+        """Count what `item` says of its subject, for whom a truth and each outcome counts once per version."""
+        subject = b"subject\n" + issued.version.encode() + b"\n" + issued.subject
+        if item.truth is not None and self._classes is not None and self._seen.add(subject + b"truth"):
+            right = self._classes[int(issued.value)] == item.truth
+            trials.truth(self._model, issued.version, right=right)
+        for name, value in (item.outcome or {}).items():
+            if self._seen.add(subject + b"outcome " + name.encode()):
+                trials.outcome(self._model, issued.version, name, value)
 
     def _verify(self, text: str) -> Issued:
         try:

@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modelway_server import log
 from modelway_server.call import CLOSE, WHOLE_ANSWER, Call, Endpoint, Reply, reply_to
 from modelway_server.errors import INTERNAL, ApiError, overload
+from modelway_server.metrics import known_assignment
 from modelway_server.runtimes import NonFiniteError, UndeclaredError
 from modelway_server.service import Phase, Service
+from modelway_server.subjects import ASSIGNMENT, SPLIT
 
 # Anything else could break a log line or be used to write headers.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
@@ -43,6 +45,7 @@ class Lane:
         self._counted = counted
         self._open = open_paths
         self._limit = service.settings.max_concurrency
+        self._shadow = service.settings.shadow
         self._version = (b"x-modelway-version", service.version.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,14 +80,21 @@ class Lane:
             seconds = time.perf_counter() - started
             if counted:
                 service.in_flight -= 1
-                service.metrics.request(call.status, seconds, head.get(b"x-modelway-assignment"))
+                service.metrics.request(call.status, seconds, self._assignment(head))
                 if (client := head.get(b"x-modelway-client")) is not None:
                     service.metrics.client(client)
+                if service.subjects is not None:
+                    service.subjects.request(head, call.status, seconds, call.prediction)
             if service.settings.access_log:
-                self._log(call, seconds)
+                self._log(call, seconds, self._assignment(head))
             # What sends the whole answer refers to the request, and that to the scope: without this, every request
             # leaves objects to the garbage collector, whose visits are then most of the 99th percentile.
             scope.get("extensions", {}).clear()
+
+    def _assignment(self, head: Mapping[bytes, bytes]) -> bytes | None:
+        """The gateway's reason for this version; a copy for a shadow says the reason of its original."""
+        given = head.get(ASSIGNMENT)
+        return b"shadow" if given == SPLIT and self._shadow else given
 
     def _overload(self) -> NoReturn:
         raise overload(f"{self._limit} requests are being answered")
@@ -140,7 +150,7 @@ class Lane:
             known = error if isinstance(error, ApiError) else INTERNAL
             await self._send(reply_to(known, call.request_id), call, send)
 
-    def _log(self, call: Call, seconds: float) -> None:
+    def _log(self, call: Call, seconds: float, assignment: bytes | None) -> None:
         more: dict[str, object] = {"prediction_ids": call.ids} if call.ids else {}
         if call.rows is not None and self._service.settings.log_features:
             more["features"] = call.rows.tolist()
@@ -153,5 +163,6 @@ class Lane:
             request_id=call.request_id,
             model=self._service.name,
             version=self._service.version,
+            assignment=known_assignment(assignment),
             **more,
         )

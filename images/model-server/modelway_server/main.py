@@ -23,6 +23,7 @@ from modelway_server.service import Phase, Service
 from modelway_server.settings import Settings
 from modelway_server.settings import load as load_settings
 from modelway_server.startup import StartupError
+from modelway_server.subjects import SubjectMemory
 from modelway_server.workers import Supervisor
 
 UPKEEP_SECONDS = 1.0
@@ -30,17 +31,23 @@ GC_THRESHOLDS = 20_000, 20, 20
 """A request leaves no cycles, so the collector need not come by every 700 objects."""
 
 
-def create_service(settings: Settings, seen: SeenIds | None = None, workers: int = 1) -> Service:
-    """Load and warm up the model; raises `StartupError`. `seen` is what the workers share of the feedback."""
+def create_service(
+    settings: Settings, seen: SeenIds | None = None, known: SubjectMemory | None = None, workers: int = 1
+) -> Service:
+    """Load and warm up the model; raises `StartupError`. Workers share `seen` of feedback and `known` of subjects."""
     threads = max(1, int(cpu_limit() / workers))
     model = load_model(settings.model_dir, settings.allow_pickle, threads)
-    service = Service(settings, model, seen or _seen_ids(settings))
+    service = Service(settings, model, seen or _seen_ids(settings), known or _known_subjects(settings, alone=True))
     service.warm_up()
     return service
 
 
 def _seen_ids(settings: Settings) -> SeenIds | None:
     return SeenIds(settings.feedback_expiry_seconds) if settings.feedback_key_file else None
+
+
+def _known_subjects(settings: Settings, alone: bool) -> SubjectMemory | None:
+    return SubjectMemory(alone=alone) if settings.subjects else None
 
 
 async def serve(
@@ -112,10 +119,10 @@ def _run(service: Service, public: socket.socket, admin: socket.socket | None, u
 
 
 def _run_workers(settings: Settings, count: int) -> None:
-    seen = _seen_ids(settings)
+    seen, known = _seen_ids(settings), _known_subjects(settings, alone=False)
 
     def work(beat: Callable[[], None]) -> None:
-        service = create_service(settings, seen, count)
+        service = create_service(settings, seen, known, count)
         public = bind("MODELWAY_PORT", settings.host, settings.port, shared=True)
         _run(service, public, None, beat)
 

@@ -140,9 +140,8 @@ class Metrics:
             cell.flush()
 
     def _bind(self, code: int, assignment: bytes | None) -> "_Cell":
-        known = assignment.decode("latin-1") if assignment is not None else "none"
         # Strangers must not make series: whatever is unknown has one cell with that of no header.
-        name = known if known in ASSIGNMENTS else "none"
+        name = known_assignment(assignment)
         cell = self._cells.get((code, name.encode()))
         if cell is None:
             labels = (*self._identity, str(code))
@@ -155,6 +154,12 @@ class Metrics:
         if assignment is None:
             self._cells[code, None] = cell
         return cell
+
+
+def known_assignment(value: bytes | None) -> str:
+    """One of `ASSIGNMENTS` for the header's value."""
+    known = value.decode("latin-1") if value is not None else "none"
+    return known if known in ASSIGNMENTS else "none"
 
 
 class _Cell:

@@ -219,7 +219,8 @@ def infer_endpoint(service: Service) -> Endpoint:
         asked = _asked(request, list(_outputs_of(tensors)))
         rows = tensors.rows(request.inputs, memoryview(body)[header:])
         output = await service.predict(rows, call.has_company())
-        call.rows, call.ids = rows, service.ids.issue_many(output.prediction)
+        call.rows, call.ids = rows, service.issue_ids(call.head, output.prediction)
+        call.prediction = output.prediction[0]
         answer: dict[str, Any] = {"model_name": service.name, "model_version": service.version}
         if request.id is not None:
             answer["id"] = request.id

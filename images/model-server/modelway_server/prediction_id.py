@@ -2,9 +2,10 @@
 
 An id is URL-safe base64 without padding of
 
-    format 1 byte | digest 8 | answers 4 | seconds 4 | nonce 8 | value 2 or 8 | name of the version | HMAC 12
+    format 1 byte | digest 8 | answers 4 | seconds 4 | nonce 8 | subject 0 or 8 | value 2 or 8 | version | HMAC 12
 
-`format` is 1 for a class, whose index is the value (unsigned 16 bits), and 2 for a number (float64). `digest` begins
+`format` is 1 for a class, whose index is the value (unsigned 16 bits), and 2 for a number (float64); 3 and 4 are the
+same with the subject of an experiment, a keyed hash of the user's key. `version` is its name. `digest` begins
 the sha256 of the model file and `answers` the sha256 of the classes. The HMAC is HMAC-SHA256 cut to 96 bits (RFC 2104,
 section 5, wants at least 80), under a key that is derived per model: ids of one model are forged for all others.
 """
@@ -26,7 +27,8 @@ from modelway_server.startup import StartupError, sentence
 MINIMUM_KEY_BYTES = 32
 MAXIMUM_ID_CHARACTERS = 200
 
-_CLASS, _NUMBER = b"\x01", b"\x02"
+_CLASS, _NUMBER, _SUBJECT_CLASS, _SUBJECT_NUMBER = b"\x01", b"\x02", b"\x03", b"\x04"
+SUBJECT_BYTES = 8
 _INDEX, _DOUBLE = struct.Struct(">H"), struct.Struct(">d")
 _SECONDS = struct.Struct(">I")
 _DIGEST, _ANSWERS, _NONCE, _MAC = 8, 4, 8, 12
@@ -57,6 +59,8 @@ class Issued:
     """When, in seconds since 1970."""
     value: int | float
     """Index of the predicted class, or the value of a regression."""
+    subject: bytes
+    """Names the subject of an experiment whom the split brought, equal in all versions; empty for other predictions."""
     identity: bytes
     """The bytes that name this prediction, whichever key signed them and however the id was spelt."""
 
@@ -68,7 +72,11 @@ class PlainIds:
         """One id."""
         return self.issue_many((prediction,))[0]
 
-    def issue_many(self, predictions: Sequence[ClassLabel | float]) -> list[str]:
+    def subject(self, _key: bytes | None) -> bytes:
+        """Nothing: nobody could read it from a random id."""
+        return b""
+
+    def issue_many(self, predictions: Sequence[ClassLabel | float], _subject: bytes = b"") -> list[str]:
         """One id per prediction."""
         noise = os.urandom(16 * len(predictions)).hex()
         return [noise[start : start + 32] for start in range(0, len(noise), 32)]
@@ -91,7 +99,9 @@ class Signer:
         self.answers = answers_of(classes)
         self._macs = [_keyed(key, model) for key in keys]
         self._sign = self._macs[0]
-        self._start = (_NUMBER if classes is None else _CLASS) + bytes.fromhex(digest)[:_DIGEST] + self.answers
+        self._subject_key = hmac.digest(keys[0], b"modelway subject 1\n" + model.encode(), "sha256")
+        formats = (_NUMBER, _SUBJECT_NUMBER) if classes is None else (_CLASS, _SUBJECT_CLASS)
+        self._starts = [kind + bytes.fromhex(digest)[:_DIGEST] + self.answers for kind in formats]
         self._version = version.encode()
         self._values = None if classes is None else {label: _INDEX.pack(i) for i, label in enumerate(classes)}
         self._expiry_seconds = expiry_seconds
@@ -101,16 +111,22 @@ class Signer:
         """One id for a predicted class, or for the value of a regression."""
         return self.issue_many((prediction,))[0]
 
-    def issue_many(self, predictions: Sequence[ClassLabel | float]) -> list[str]:
-        """One id per prediction, about 2 µs each."""
-        start, end = self._start + _SECONDS.pack(int(self._clock())), self._version
+    def subject(self, key: bytes | None) -> bytes:
+        """The subject that a user's key names, equal in all pods; None names one of its own."""
+        if key is None:
+            return os.urandom(SUBJECT_BYTES)
+        return hashlib.blake2b(key, key=self._subject_key, digest_size=SUBJECT_BYTES).digest()
+
+    def issue_many(self, predictions: Sequence[ClassLabel | float], subject: bytes = b"") -> list[str]:
+        """One id per prediction, about 2 µs each; `subject` says whose they are."""
+        start, end = self._starts[bool(subject)] + _SECONDS.pack(int(self._clock())), self._version
         noise, at = os.urandom(_NONCE * len(predictions)), 0
         values = self._values
         sign, encode, pack = self._sign, binascii.b2a_base64, _DOUBLE.pack
         ids = []
         for prediction in predictions:
             value = pack(prediction) if values is None else values[prediction]  # type: ignore[index]
-            payload = start + noise[at : at + _NONCE] + value + end
+            payload = start + noise[at : at + _NONCE] + subject + value + end
             at += _NONCE
             mac = sign.copy()
             mac.update(payload)
@@ -121,15 +137,17 @@ class Signer:
     def verify(self, text: str) -> Issued:
         """What the id says; raises `ForgedError` or `ExpiredError`."""
         payload = self._genuine(_decode(text))
-        size = _INDEX if payload[:1] == _CLASS else _DOUBLE
+        size = _INDEX if payload[:1] in (_CLASS, _SUBJECT_CLASS) else _DOUBLE
+        value_at = _HEAD + (SUBJECT_BYTES if payload[:1] in (_SUBJECT_CLASS, _SUBJECT_NUMBER) else 0)
         answers_at = 1 + _DIGEST
         seconds_at = answers_at + _ANSWERS
         issued = Issued(
-            version=payload[_HEAD + size.size :].decode(),
+            version=payload[value_at + size.size :].decode(),
             digest_prefix=payload[1:answers_at],
             answers=payload[answers_at:seconds_at],
             issued_seconds=_SECONDS.unpack_from(payload, seconds_at)[0],
-            value=size.unpack_from(payload, _HEAD)[0],
+            value=size.unpack_from(payload, value_at)[0],
+            subject=payload[_HEAD:value_at],
             identity=payload,
         )
         if self._clock() - issued.issued_seconds > self._expiry_seconds:

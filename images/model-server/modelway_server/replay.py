@@ -1,16 +1,13 @@
 """Remembers which feedback was counted, in constant memory that the workers of one pod share."""
 
-import fcntl
 import hashlib
 import math
-import mmap
 import os
 import struct
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+
+from modelway_server.shared import SharedMemory
 
 CAPACITY = 2**20
 BITS_PER_ID = 32
@@ -39,17 +36,16 @@ class SeenIds:
         # A power of two, so that a hash is cut to a position by a mask.
         self._bits: int = 2 ** math.ceil(math.log2(capacity * BITS_PER_ID))
         self._bytes: int = max(self._bits // 8, 1)
-        self._file = _anonymous_file(_HEADER_BYTES + 2 * self._bytes)
-        self._memory = mmap.mmap(self._file, _HEADER_BYTES + 2 * self._bytes)
+        self._shared = SharedMemory("seen-ids", _HEADER_BYTES + 2 * self._bytes)
+        self._memory = self._shared.bytes
         # Ids cannot be chosen to collide by who does not know this.
         self._salt = os.urandom(16)
-        self._threads = threading.Lock()
         _HEADER.pack_into(self._memory, 0, clock(), 0, 0)
 
     def add(self, *identities: bytes) -> bool:
         """Remember all of `identities` if none was seen before; otherwise remember none and return False."""
         positions = [self._positions(identity) for identity in identities]
-        with self._alone():
+        with self._shared:
             current = self._turn()
             if any(self._has(0, bits) or self._has(1, bits) for bits in positions):
                 return False
@@ -92,23 +88,3 @@ class SeenIds:
         start = self._offset(which)
         for bit in bits:
             self._memory[start + (bit >> 3)] |= 1 << (bit & 7)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        # Between processes a lock of the kernel: it ends with the process that holds it, however that ends.
-        with self._threads:
-            fcntl.lockf(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
-
-
-def _anonymous_file(size: int) -> int:
-    if hasattr(os, "memfd_create"):
-        file = os.memfd_create("modelway-seen-ids")
-    else:
-        with tempfile.TemporaryFile() as temporary:
-            file = os.dup(temporary.fileno())
-    os.ftruncate(file, size)
-    return file

@@ -47,7 +47,7 @@ def predict_endpoint(service: Service) -> Endpoint:
         rows, many = parse(await read_body(call, settings))
         output = await service.predict(rows, call.has_company())
         call.rows = rows
-        call.ids = service.ids.issue_many(output.prediction)
+        call.ids, call.prediction = service.issue_ids(call.head, output.prediction), output.prediction[0]
         answer: dict[str, Any] = {"prediction": output.prediction if many else output.prediction[0]}
         if output.probability is not None:
             answer["probability"] = output.probability if many else output.probability[0]

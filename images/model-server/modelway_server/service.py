@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import count
 from typing import Protocol
@@ -18,6 +18,7 @@ from modelway_server.replay import SeenIds
 from modelway_server.requests import RequestParser
 from modelway_server.runtimes import Model, Output, Prediction, Rows
 from modelway_server.settings import Settings
+from modelway_server.subjects import ASSIGNMENT, SPLIT, SubjectMemory, Subjects
 
 INLINE_SECONDS = 0.001
 """What takes longer runs in a thread: health checks share the event loop."""
@@ -45,15 +46,22 @@ class Ids(Protocol):
     def issue(self, prediction: Prediction) -> str:
         """One id."""
 
-    def issue_many(self, predictions: Sequence[Prediction]) -> list[str]:
-        """One id per prediction."""
+    def issue_many(self, predictions: Sequence[Prediction], _subject: bytes = b"", /) -> list[str]:
+        """One id per prediction, that says whose they are if it is signed."""
+
+    def subject(self, _key: bytes | None, /) -> bytes:
+        """How ids name the subject of a user's key."""
 
 
 class Service:
     """One model version, ready to answer."""
 
-    def __init__(self, settings: Settings, model: Model, seen: SeenIds | None = None) -> None:
-        """`seen`: what this and other workers remember of feedback; needed with `feedback_key_file`."""
+    def __init__(
+        self, settings: Settings, model: Model, seen: SeenIds | None = None, known: SubjectMemory | None = None
+    ) -> None:
+        """What this and other workers remember: `seen` of feedback, needed with `feedback_key_file`, and `known` of
+        subjects, needed with `subjects`.
+        """
         self.settings = settings
         self.model = model
         self.name = settings.model or model.manifest.name
@@ -63,6 +71,11 @@ class Service:
         """Requests for predictions that are being answered."""
         self.parser = RequestParser(model.signature, settings.max_rows)
         self.metrics = Metrics(self.name, self.version, model.digest, model.signature.classes)
+        self.subjects: Subjects | None = None
+        """Counts subjects; None unless they are to be counted."""
+        if known is not None:
+            registry, classes = self.metrics.registry, model.signature.classes
+            self.subjects = Subjects(settings, known, registry, self.labels, classes)
         self.ids: Ids = PlainIds()
         self.feedback: Feedback | None = None
         """Scores `/feedback`; None without a key."""
@@ -88,7 +101,9 @@ class Service:
         )
         outcomes = tuple(filter(None, settings.feedback_outcomes.split(",")))
         self.ids = signer
-        self.feedback = Feedback(signer, seen, signature, self.metrics.registry, self.labels, outcomes)
+        self.feedback = Feedback(
+            signer, seen, signature, self.metrics.registry, self.labels, outcomes, settings.subjects
+        )
 
     def _watch_drift(self, reference: Reference) -> DriftMonitor:
         return DriftMonitor(reference, self.metrics.registry, self.labels)
@@ -152,9 +167,17 @@ class Service:
             self.drift.add(rows, output)
         return output
 
+    def issue_ids(self, head: Mapping[bytes, bytes], predictions: Sequence[Prediction]) -> list[str]:
+        """Ids of the predictions of a request with these headers."""
+        if self.subjects is None or head.get(ASSIGNMENT) != SPLIT:
+            return self.ids.issue_many(predictions)
+        return self.ids.issue_many(predictions, self.ids.subject(self.subjects.key(head)))
+
     def keep_up(self) -> None:
         """What is done every second, and before a scrape: metrics, drift, keys that were replaced."""
         self.metrics.flush(self.in_flight, self.queued_rows)
+        if self.subjects is not None:
+            self.subjects.flush()
         if self.drift is not None:
             self.drift.flush()
         if self.keys is not None:

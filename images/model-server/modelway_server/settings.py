@@ -14,6 +14,7 @@ PREFIX = "MODELWAY_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -78,6 +79,16 @@ class Settings(BaseModel):
     """Age at which a prediction takes no more feedback."""
     feedback_outcomes: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{0,39}(,[a-z][a-z0-9_]{0,39}){0,19})?$")] = ""
     """Names of the outcomes that `/feedback` takes, by commas, at most 20."""
+    subjects: bool = False
+    """Count subjects, for an experiment; see `subjects.py`."""
+    subject_header: HeaderName | None = None
+    """Header with the user's key, that of the sticky split. Without a key each request is a subject."""
+    subject_cookie: HeaderName | None = None
+    """Cookie with the user's key, instead of a header."""
+    slow_seconds: PositiveSeconds | None = None
+    """An answer that takes longer is slow for its subject. None: slow ones are not counted."""
+    shadow: bool = False
+    """This version gets copies of what the split sends to others, byte for byte: they count as `shadow`."""
     allow_pickle: bool = False
     """Open pickle and joblib files, which can run any code."""
 
@@ -101,9 +112,48 @@ def load(environment: Mapping[str, str]) -> Settings:
                 "choose another",
             )
         )
+    reasons += _subject_reasons(settings)
     if reasons:
         raise StartupError(reasons)
     return settings
+
+
+def _subject_reasons(settings: Settings) -> list[str]:
+    """What is wrong with the settings of subjects."""
+    reasons = []
+    if settings.subject_header and settings.subject_cookie:
+        reasons.append(
+            sentence(
+                "MODELWAY_SUBJECT_COOKIE",
+                "a user has one key",
+                f"{settings.subject_cookie} beside MODELWAY_SUBJECT_HEADER={settings.subject_header}",
+                "one of the two",
+                "leave out the one that the split does not use",
+            )
+        )
+    if settings.subjects and settings.shadow:
+        reasons.append(
+            sentence(
+                "MODELWAY_SHADOW",
+                "a shadow answers nobody, so it has no subjects",
+                "true beside MODELWAY_SUBJECTS=true",
+                "one of the two",
+                "leave out the one that the version is not",
+            )
+        )
+    for name in ("subject_header", "subject_cookie", "slow_seconds"):
+        value = getattr(settings, name)
+        if value is not None and not settings.subjects:
+            reasons.append(
+                sentence(
+                    PREFIX + name.upper(),
+                    "says how to count subjects, which are not counted",
+                    str(value),
+                    "beside MODELWAY_SUBJECTS=true",
+                    "set that, or leave this out",
+                )
+            )
+    return reasons
 
 
 def _misspelt(environment: Mapping[str, str], known: list[str]) -> list[str]:

@@ -138,13 +138,15 @@ def test_the_server_leaves_no_file_and_no_telemetry_identity(classification: Pat
 def test_the_log_of_a_request_has_no_feature_value(classification: Path) -> None:
     with running(classification, MODELWAY_ACCESS_LOG="1", MODELWAY_DRAIN_SECONDS="0") as server:
         url = f"http://127.0.0.1:{server.port}/predict?key=77.25"
-        httpx.post(url, json=ROW | {"höhe": 77.25}, headers={"x-request-id": "one"}, trust_env=False)
+        headers = {"x-request-id": "one", "x-modelway-assignment": "pinned"}
+        httpx.post(url, json=ROW | {"höhe": 77.25}, headers=headers, trust_env=False)
         server.process.send_signal(signal.SIGTERM)
         err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
     lines = [json.loads(line) for line in err.splitlines()]
     (request,) = [line for line in lines if line["event"] == "request"]
     assert (request["method"], request["path"], request["code"]) == ("POST", "/predict", 200)
     assert (request["request_id"], request["model"], request["version"]) == ("one", "sample", "v1")
+    assert request["assignment"] == "pinned"
     assert "77.25" not in err
 
 

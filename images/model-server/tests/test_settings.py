@@ -34,6 +34,11 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "feedback_key_file": None,
         "feedback_expiry_seconds": 2592000.0,
         "feedback_outcomes": "",
+        "subjects": False,
+        "subject_header": None,
+        "subject_cookie": None,
+        "slow_seconds": None,
+        "shadow": False,
         "allow_pickle": False,
     }
 
@@ -64,6 +69,32 @@ def test_both_ports_must_differ() -> None:
     assert caught.value.reasons == (
         "MODELWAY_ADMIN_PORT: is the port of the predictions: got 9000, allowed a port of its own; choose another.",
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        (
+            {"MODELWAY_SUBJECTS": "true", "MODELWAY_SUBJECT_HEADER": "x-user-id", "MODELWAY_SUBJECT_COOKIE": "uid"},
+            "MODELWAY_SUBJECT_COOKIE: a user has one key: got uid beside MODELWAY_SUBJECT_HEADER=x-user-id, "
+            "allowed one of the two; leave out the one that the split does not use.",
+        ),
+        (
+            {"MODELWAY_SLOW_SECONDS": "0.1"},
+            "MODELWAY_SLOW_SECONDS: says how to count subjects, which are not counted: got 0.1, "
+            "allowed beside MODELWAY_SUBJECTS=true; set that, or leave this out.",
+        ),
+        (
+            {"MODELWAY_SUBJECTS": "true", "MODELWAY_SHADOW": "true"},
+            "MODELWAY_SHADOW: a shadow answers nobody, so it has no subjects: got true beside MODELWAY_SUBJECTS=true, "
+            "allowed one of the two; leave out the one that the version is not.",
+        ),
+    ],
+)
+def test_settings_of_subjects_must_fit_each_other(environment: dict[str, str], reason: str) -> None:
+    with pytest.raises(StartupError) as caught:
+        load(environment)
+    assert caught.value.reasons == (reason,)
 
 
 def test_variables_that_kubernetes_adds_for_services_are_no_mistake() -> None:
