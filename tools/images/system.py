@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.images import base, oci, pause
+from tools.images import base, judge, oci, pause
 from tools.images.registry import Registry, node_registry
 from tools.paths import cache_dir, state_dir
 from tools.progress import Progress
@@ -89,6 +89,20 @@ CERT_MANAGER = tuple(
     for command in ("controller", "webhook", "cainjector", "startupapicheck")
 )
 """Four images of one program, since the chart says arguments only, no command."""
+KEDA = tuple(
+    Recipe(
+        f"kedacore/{name}:{versions.KEDA}",
+        {tool: program},
+        oci.RunConfig(entrypoint=(f"/{program}",), user=_NONROOT),
+        {},
+        certificates=False,
+    )
+    for name, tool, program in (
+        ("keda", "keda-operator", "keda"),
+        ("keda-metrics-apiserver", "keda-adapter", "keda-adapter"),
+    )
+)
+"""Only where a stack scales by more than CPU: they take longer to build than all others together."""
 PROMETHEUS = Recipe(
     f"prom/prometheus:v{versions.PROMETHEUS}",
     {"prometheus": "bin/prometheus", "promtool": "bin/promtool"},
@@ -132,8 +146,9 @@ def node_archives(progress: Progress) -> list[Path]:
     return archives
 
 
-def system_images(progress: Progress) -> dict[str, str]:
-    """Make the images of the gateway, the proxy, cert-manager, Prometheus and the base, and push them to the registry.
+def system_images(progress: Progress, *, scaling: bool = False, judging: bool = False) -> dict[str, str]:
+    """Make the images of the gateway, the proxy, cert-manager, Prometheus and the base, with `scaling` KEDA's and with
+    `judging` that of the rollout judge, and push them to the registry.
 
     What is made or pushed already is left alone. Returns references by digest, by the images' public names, and
     writes them to `node/images.json` of the state folder. Raises ProblemError when a program cannot be had, the
@@ -145,8 +160,11 @@ def system_images(progress: Progress) -> dict[str, str]:
         registry.digest("modelway/python", "3.11")
         with locked(oci.LOCK, progress):
             foundation = base.base_image(store, progress)
-            images = [*_images(store, PUSHED, foundation, progress), foundation]
+            recipes = (*PUSHED, *(KEDA if scaling else ()))
+            images = [*_images(store, recipes, foundation, progress), foundation]
             references = {image.name: _push(registry, store, image, progress) for image in images}
+    if judging:
+        references[judge.NAME] = judge.judge_image(progress)
     text = json.dumps(references, indent=1, sort_keys=True) + "\n"
     write_atomically(state_dir() / "node" / "images.json", text)
     return references

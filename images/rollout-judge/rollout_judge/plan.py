@@ -5,6 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rollout_judge.rate import rate_bounds
+
 
 class Mode(StrEnum):
     """What the judge may do."""
@@ -12,9 +14,9 @@ class Mode(StrEnum):
     OBSERVE = "observe"
     """Report only."""
     GUARD = "guard"
-    """Roll back, never promote."""
+    """Roll back; steps and the promotion are somebody's command."""
     AUTOMATIC = "automatic"
-    """Roll back and promote."""
+    """Roll back, step forward and promote."""
 
 
 class Kind(StrEnum):
@@ -41,8 +43,8 @@ class Metric(_Document):
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """How much larger the candidate's share may be for a promotion, absolute: 0.01 is one request in a hundred."""
     threshold_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Of `latency`: an upper edge of the server's histogram."""
-    name: str | None = None
+    """Of `latency`: an answer that takes longer is slow."""
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] | None = None
     """Of `outcome`."""
 
     @model_validator(mode="after")
@@ -68,7 +70,7 @@ class Plan(_Document):
     experiment: str
     """Id: another one starts anew."""
     mode: Mode = Mode.OBSERVE
-    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1, max_length=20)] = (
+    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=2, max_length=20)] = (
         1, 10, 50, 100,
     )  # fmt: skip
     """Weights of the candidate in percent, ascending; the last, 100, is the promotion."""
@@ -77,6 +79,10 @@ class Plan(_Document):
     """Probability that an equal candidate is ever rolled back, and that a worse one (by the margin) is promoted."""
     shift_ratio: Annotated[float, Field(gt=1)] = 3.0
     """A class whose odds differ between the versions by more than this factor is a shift of the predictions."""
+    slow_seconds: Annotated[float, Field(gt=0)] = 0.1
+    """An answer that takes longer is slow: guardrail of the latency where no metric has a threshold of its own."""
+    sticky: bool = False
+    """Whether users keep their version, so that each counts once: users that a step moves are new to the candidate."""
     minimum_trials: Annotated[int, Field(ge=1)] = 500
     """Of each metric and version in a step, before the next."""
     step_seconds: Annotated[float, Field(ge=0)] = 60.0
@@ -84,6 +90,9 @@ class Plan(_Document):
     maximum_seconds: Annotated[float, Field(gt=0)] = 86_400.0
     """Longest time in all: an experiment that is undecided then is rolled back."""
     warmup_seconds: Annotated[float, Field(ge=0)] = 30.0
+    """What a pod counts in its first seconds is compared with nothing."""
+    expected_requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    """Requests (users, where they are sticky) of the split in all: known, the horizon is checked against the sample."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -96,4 +105,45 @@ class Plan(_Document):
             raise ValueError("a metric occurs twice")
         if self.maximum_seconds < self.step_seconds * len(self.steps):
             raise ValueError("maximum_seconds should be enough for all steps")
+        if self.expected_requests_per_second and self.maximum_seconds < (least := self._least_seconds()):
+            raise ValueError(
+                f"maximum_seconds should be enough for the smallest sample: got {self.maximum_seconds:g}, allowed from "
+                f"{least:.0f} on at {self.expected_requests_per_second:g} requests per second"
+            )
         return self
+
+    @property
+    def slow_threshold_seconds(self) -> float:
+        """An answer that takes longer is slow; the server's `MODELWAY_SLOW_SECONDS`."""
+        return next((m.threshold_seconds for m in self.metrics if m.threshold_seconds is not None), self.slow_seconds)
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Labels of all that can roll back by being worse: the metrics, and errors and latency even beside them."""
+        return tuple(dict.fromkeys([*(metric.label for metric in self.metrics), Kind.ERRORS.value, Kind.LATENCY.value]))
+
+    @property
+    def test_alpha(self) -> float:
+        """Share of `alpha` of each of `tests`, of the sample ratio and of the shift of predictions (Bonferroni)."""
+        return self.alpha / (len(self.tests) + 2)
+
+    def _least_seconds(self) -> float:
+        """Shortest time to a promotion: every step has its sample, and the last one what the narrowest margin needs."""
+        rate = self.expected_requests_per_second or 0.0
+        needed = [self.minimum_trials] * (len(self.steps) - 1)
+        needed[-1] = max(needed[-1], least_trials(min(metric.margin for metric in self.metrics), self.alpha))
+        return sum(
+            max(self.step_seconds, trials * 100 / (rate * min(weight, 100 - weight)))
+            for weight, trials in zip(self.steps, needed, strict=False)
+        )
+
+
+def least_trials(margin: float, alpha: float) -> int:
+    """Fewest trials without any event, in either version, after which the candidate is within `margin`."""
+    low, high = 0, 1
+    while rate_bounds(0, high, alpha / 2)[1] > margin:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if rate_bounds(0, middle, alpha / 2)[1] <= margin else (middle, high)
+    return high

@@ -60,7 +60,7 @@ class Evidence:
 
     allocation: Allocation
     metrics: Mapping[str, MetricEvidence]
-    """By the metric's label."""
+    """By label: every one of `plan.tests`."""
     classes: Mapping[str, Comparison]
     """How often each class, or bin of values, was predicted."""
     step: int
@@ -76,11 +76,11 @@ class Evidence:
 def decide(plan: Plan, evidence: Evidence) -> Verdict:
     """The verdict at this look.
 
-    α is divided by Bonferroni's rule over all that can roll back: the sample ratio, the shift of predictions and each
-    metric. For a promotion every metric has to stay within its margin, so each may use the whole α (an
-    intersection-union test; Berger, Technometrics 24, 1982).
+    α is divided by Bonferroni's rule over all that can roll back: the sample ratio, the shift of predictions, each
+    metric, and the guardrails of errors and latency where they are none. For a promotion every metric has to stay
+    within its margin, so each may use the whole α (an intersection-union test; Berger, Technometrics 24, 1982).
     """
-    share = plan.alpha / (len(plan.metrics) + 2)
+    share = plan.test_alpha
     for found in (_harm(plan, evidence, share), _shift(plan, evidence, share)):
         if found is not None:
             return Verdict(Decision.ROLL_BACK, found)
@@ -96,12 +96,12 @@ def decide(plan: Plan, evidence: Evidence) -> Verdict:
 
 
 def _harm(plan: Plan, evidence: Evidence, share: float) -> str | None:
-    for metric in plan.metrics:
-        known = evidence.metrics[metric.label]
+    for label in plan.tests:
+        known = evidence.metrics[label]
         found = known.comparison.evidence_of_more()
         if found >= 1 / share:
             return (
-                f"{metric.label} is worse: {_rate(known.candidate)} after {_rate(known.champion)}, "
+                f"{label} is worse: {_rate(known.candidate)} after {_rate(known.champion)}, "
                 f"evidence {found:.3g}, enough from {1 / share:.3g}"
             )
     return None

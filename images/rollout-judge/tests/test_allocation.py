@@ -66,3 +66,30 @@ def test_a_restored_allocation_goes_on_with_the_same_evidence() -> None:
         parts = Allocation.restored(parts.state)
         parts.add({"v1": 100 - weight, "v2": weight}, counts)
     assert parts.log_evidence() == whole.log_evidence()
+
+
+def lack(weight: int, true_share: float, looks: int, draw: np.random.Generator) -> float:
+    """Largest log evidence in `looks` looks of 100 that the candidate has less than its share."""
+    allocation, most = Allocation(lacking="v2"), 0.0
+    for _ in range(looks):
+        new = int(draw.binomial(100, true_share))
+        allocation.add({"v1": 100 - weight, "v2": weight}, {"v1": 100 - new, "v2": new})
+        most = max(most, allocation.log_evidence())
+    return most
+
+
+@pytest.mark.parametrize("true_share", [0.1, 0.2, 0.9])
+def test_a_surplus_of_moved_users_is_no_mismatch(true_share: float) -> None:
+    draw = np.random.default_rng(13)
+    assert sum(lack(10, true_share, 500, draw) >= LOG_LIMIT for _ in range(RUNS)) / RUNS <= 0.02
+
+
+def test_a_lack_of_users_is_found_even_after_a_surplus() -> None:
+    draw = np.random.default_rng(14)
+    assert lack(50, 0.45, 60, draw) > LOG_LIMIT
+    allocation = Allocation(lacking="v2")
+    allocation.add({"v1": 90, "v2": 10}, {"v1": 100, "v2": 900})
+    assert allocation.log_evidence() == pytest.approx(-np.log(2))
+    restored = Allocation.restored(allocation.state, "v2")
+    restored.add({"v1": 50, "v2": 50}, {"v1": 2000, "v2": 1500})
+    assert restored.log_evidence() > LOG_LIMIT
