@@ -1,17 +1,14 @@
 """Writes what the model server loads: model file, signature, drift reference, model card, and a manifest over all."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import describe, drift, formats, parity
-from pipeline.evaluation import REPORT
 from pipeline.formats import Format
 from pipeline.store import TrainedModel
-from tools.problem import Problem, ProblemError
 
 SIGNATURE, DRIFT_REFERENCE, CARD, MANIFEST = (
     "signature.json",
@@ -22,14 +19,21 @@ SIGNATURE, DRIFT_REFERENCE, CARD, MANIFEST = (
 
 
 def write(
-    model: TrainedModel, folder: Path, name: str, version: str, report: Mapping[str, Any] | None, packaging: Format
-) -> str:
-    """Write `model` in the format `packaging`, prove parity and write the artifact; returns the model file's sha256.
+    model: TrainedModel,
+    folder: Path,
+    name: str,
+    version: str,
+    report: Mapping[str, Any] | None,
+    packaging: Format,
+    judged: bytes | None = None,
+) -> dict[str, str]:
+    """Write `model` in the format `packaging`, prove parity and write the artifact.
 
-    The same model, name, version and report give the same bytes, except as skops or pickle. Raises `ProblemError`
-    when the format does not hold the model, or when the packaged and the trained model disagree.
+    `judged` is the model file that the gate judged, which is taken as it is. Returns the sha256 of the model file and
+    of the manifest, by name. The same model, name, version and report give the same bytes, except as skops or pickle.
+    Raises `ProblemError` when the format does not hold the model, or when the packaged and the trained model disagree.
     """
-    content = formats.write(model, packaging)
+    content = formats.write(model, packaging) if judged is None else judged
     parity.check(model, packaging, content)
     files = {
         packaging.file: content,
@@ -54,9 +58,10 @@ def write(
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    for file, data in (files | {MANIFEST: describe.to_json(manifest)}).items():
+    files[MANIFEST] = describe.to_json(manifest)
+    for file, data in files.items():
         (folder / file).write_bytes(data)
-    return str(manifest["files"][packaging.file]["sha256"])  # type: ignore[index]
+    return {file: hashlib.sha256(files[file]).hexdigest() for file in (packaging.file, MANIFEST)}
 
 
 def write_reference(model: TrainedModel, file: Path) -> None:
@@ -72,18 +77,3 @@ def write_reference(model: TrainedModel, file: Path) -> None:
         "probability": None if probability is None else probability.tolist(),
     }
     file.write_bytes(describe.to_json(document))
-
-
-def read_report(folder: Path, model: TrainedModel) -> dict[str, Any] | None:
-    """The gate's report on `model`, None when it was not evaluated; raises `ProblemError` when it was rejected."""
-    file = folder / REPORT
-    if not file.exists():
-        return None
-    report: dict[str, Any] = json.loads(file.read_text())
-    if report["model_sha256"] != model.facts.model_sha256:
-        return None
-    if not report["accepted"]:
-        got = "; ".join(report["reasons"])
-        fix = "train a better model, or evaluate it against another champion or other floors"
-        raise ProblemError([Problem(f"--model {folder}", "was rejected by the gate", got, "an accepted model", fix)])
-    return report

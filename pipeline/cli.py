@@ -4,12 +4,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tools.problem import Problem, ProblemError
 from tools.progress import Progress
+
+if TYPE_CHECKING:
+    from pipeline.evaluation import Evaluation
 
 app = typer.Typer(
     help="From a table to a served model: train, evaluate against a champion, package as an image.",
@@ -20,6 +23,14 @@ app = typer.Typer(
 )
 
 REJECTED, BAD_INPUT = 1, 2
+
+FormatOption = Annotated[
+    str, typer.Option("--format", help="onnx, xgboost, lightgbm, skops; pickle needs a server that allows it.")
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(help="Private key that signs the report. Default: MODELWAY_EVALUATION_KEY, else this machine's own."),
+]
 
 
 @contextmanager
@@ -73,28 +84,40 @@ def train(
 def evaluate(
     candidate: Annotated[Path, typer.Option(help="Folder of the model to judge.")],
     champion: Annotated[Path | None, typer.Option(help="Folder of the model in production.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="YAML file of rules (docs/evaluation.md); the options below win over it.")
+    ] = None,
     margin: Annotated[
-        float, typer.Option(help="How much worse a candidate may be; for MAE a share of the champion's.")
-    ] = 0.01,
+        float | None, typer.Option(help="How much worse a candidate may be; for MAE a share of the champion's [0.01].")
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides. Default: f1, for a regression mae.")] = None,
     floor: Annotated[
         list[str] | None, typer.Option(help="METRIC=VALUE that must be reached (mae: not exceeded); repeatable.")
     ] = None,
+    model_format: FormatOption = "onnx",
+    key: KeyOption = None,
 ) -> None:
-    """The gate: exit 1 when the model is worse than the champion or misses a floor; the reasons are in report.json.
+    """The gate: exit 1 when the model is worse than the champion or breaks a rule; writes and signs the report.
 
     Worse: the 95 % interval of candidate minus champion, from a bootstrap over the same held-out rows, lies wholly
-    below −margin.
+    below −margin; for accuracy, an exact McNemar test says so. The figures are in report.json, and signed in
+    evaluation.dsse.json.
     """
-    from pipeline import evaluation
+    from pipeline import attestation, evaluation, signing
+    from pipeline import rules as rule_files
 
     with _problems():
-        floors = _floors(floor or [])
+        given = {"margin": margin, "metric": metric, "floors": _floors(floor) if floor else None}
+        changes = {name: value for name, value in given.items() if value is not None}
+        wanted = rule_files.read(rules, changes)
+        chosen = signing.chosen_key(key)
+        signing.load(chosen)
         with Progress().step("evaluating"):
-            verdict = evaluation.evaluate(candidate, champion, margin=margin, metric=metric, floors=floors)
-    for name, interval in verdict.candidate.items():
-        rival = f"   champion {verdict.champion[name]}" if verdict.champion else ""
-        typer.echo(f"{name:9} {interval}{rival}")
+            verdict = evaluation.evaluate(candidate, champion, rules=wanted, model_format=model_format)
+            report = evaluation.report_of(candidate)
+            attestation.write_signed(candidate, {report["packaged_file"]: report["packaged_sha256"]}, report, chosen)
+    for line in _figures(verdict):
+        typer.echo(line)
     typer.echo(("accepted: " if verdict.accepted else "rejected: ") + "; ".join(verdict.reasons))
     if not verdict.accepted:
         raise typer.Exit(REJECTED)
@@ -106,25 +129,45 @@ def package(
     name: Annotated[str, typer.Option(help="Name of the model, a DNS label.")],
     version: Annotated[str, typer.Option(help="Name of the version, a DNS label.")],
     registry: Annotated[str, typer.Option(help="Registry, with an optional path.")] = "127.0.0.1:5000",
-    model_format: Annotated[
-        str,
-        typer.Option("--format", help="onnx, xgboost, lightgbm, skops; pickle needs a server that allows it."),
-    ] = "onnx",
+    model_format: FormatOption = "onnx",
     base: Annotated[str | None, typer.Option(help="Base image with Python 3.11. Default: the builder's.")] = None,
     no_push: Annotated[
         bool, typer.Option("--no-push", help="Build the image, but neither push nor record it.")
     ] = False,
     no_image: Annotated[bool, typer.Option("--no-image", help="Write the artifact only.")] = False,
+    key: KeyOption = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the image's signed report [evaluations beside images.lock.json]."),
+    ] = None,
 ) -> None:
-    """Write the model file, prove that it predicts the same, build the image, push it and record its digest."""
-    from pipeline import packaging, provenance
+    """Write the model file, prove that it predicts the same, build the image, push it and record its digest.
+
+    The signed report of an evaluated model then names the artifact and the image too.
+    """
+    from pipeline import packaging, provenance, signing
 
     with _problems():
-        target = packaging.Target(name, version, registry, base, push=not no_push, format=model_format)
+        chosen = signing.chosen_key(key)
+        target = packaging.Target(
+            name, version, registry, base, push=not no_push, format=model_format, key=chosen, reports=reports
+        )
         packaging.check_target(target)
         folder = provenance.build_folder(name, version)
         packaging.write_package(model, target, folder, Progress())
         typer.echo(str(folder / "artifact") if no_image else packaging.build_image(target, folder, Progress()))
+
+
+@app.command()
+def key(file: Annotated[Path, typer.Argument(help="File of the private key, made when there is none.")]) -> None:
+    """Make a key that signs evaluation reports, and print the line for modelway:evaluation.publicKeys.
+
+    Of a file that exists it prints the line again. The key is encrypted when MODELWAY_EVALUATION_KEY_PASSPHRASE is set.
+    """
+    from pipeline import signing
+
+    with _problems():
+        typer.echo(signing.public_line(file) if file.exists() else signing.create(file))
 
 
 @app.command()
@@ -136,6 +179,19 @@ def example(
 
     with _problems():
         build_versions(registry, Progress())
+
+
+def _figures(verdict: "Evaluation") -> Iterator[str]:
+    for name, interval in verdict.candidate.items():
+        rival = f"   champion {verdict.champion[name]}" if verdict.champion else ""
+        yield f"{name:9} {interval}{rival}"
+    if verdict.test:
+        yield str(verdict.test)
+    if verdict.calibration:
+        rival = f"   champion {verdict.champion_calibration.error}" if verdict.champion_calibration else ""
+        yield f"{'calibration error':9} {verdict.calibration.error}{rival}"
+    for part in verdict.slices:
+        yield f"slice {part}"
 
 
 def _floors(texts: list[str]) -> dict[str, float]:

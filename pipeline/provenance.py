@@ -61,6 +61,7 @@ def inputs_of_example() -> str:
     """Digest of data, code, requirements and library versions: equal inputs give equal images."""
     settings = [*sorted(library_versions().items()), ("base", os.environ.get("MODELWAY_BASE_IMAGE", ""))]
     total = hashlib.sha256(repr(settings).encode())
-    for file in [example_file(), *sorted((PROJECT / "pipeline").glob("*.py")), *server_files()]:
+    own = [file for pattern in ("*.py", "*.yaml") for file in sorted((PROJECT / "pipeline").glob(pattern))]
+    for file in [example_file(), *own, *server_files()]:
         total.update(f"{file.name} {digest(file)}\n".encode())
     return total.hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import example, lock
+from pipeline import attestation, example, lock, signing
 from tools import images
 from tools.images import registry
 from tools.progress import Progress
@@ -40,6 +40,7 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
         return reference if reference in recorder.stored.values() else None
 
     monkeypatch.setenv("MODELWAY_IMAGES_LOCK", str(tmp_path / "images.lock.json"))
+    monkeypatch.setenv("MODELWAY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(example, "build_folder", lambda name, version: tmp_path / name / version)
     monkeypatch.setattr(images, "build", recorder.build)
     monkeypatch.setattr(images, "push", recorder.push)
@@ -66,6 +67,34 @@ def test_both_versions_are_built_pushed_and_recorded_once(ground: Recorder, tmp_
     for version in ("v1", "v2"):
         reference = json.loads((tmp_path / "breast-cancer" / version / "reference_predictions.json").read_text())
         assert len(reference["rows"]) == len(reference["prediction"]) == len(reference["probability"]) == 200
+
+
+def test_each_image_gets_a_signed_report_that_passed_and_a_lost_one_is_made_again(
+    ground: Recorder, tmp_path: Path
+) -> None:
+    example.build_versions(HOST, Progress())
+    line = signing.ensure_local_key()
+    for number in (1, 2):
+        sha256 = f"{number:064x}"
+        content = (tmp_path / "evaluations" / f"{sha256}.dsse.json").read_bytes()
+        attestation.check(content, sha256, [line])
+        names = [subject["name"] for subject in attestation.verify(content, [line])["subject"]]
+        assert names == ["model.onnx", "manifest.json", f"{HOST}/breast-cancer"]
+    checks = attestation.verify(content, [line])["predicate"]["passedTests"]
+    assert checks == [
+        "floor accuracy",
+        "floor recall",
+        "f1 against the champion",
+        "slice diagnosis is benign",
+        "slice diagnosis is malignant",
+        "slice mean radius below 12",
+        "slice mean radius from 12 to 16",
+        "slice mean radius from 16",
+        "calibration",
+    ]
+    (tmp_path / "evaluations" / f"{2:064x}.dsse.json").unlink()
+    example.build_versions(HOST, Progress())
+    assert [name for name, _, _ in ground.built] == ["breast-cancer:v1", "breast-cancer:v2", "breast-cancer:v2"]
 
 
 def test_a_version_that_the_registry_lost_is_built_again(ground: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

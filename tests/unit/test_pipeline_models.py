@@ -92,7 +92,7 @@ def serve(directory: Path, bodies: list[Any]) -> list[dict[str, Any]]:
 
 
 def test_served_predictions_are_those_of_the_trained_model(trained: Trained, tmp_path: Path) -> None:
-    evaluation.evaluate(trained.folder, trained.folder)
+    evaluation.evaluate(trained.folder, trained.folder, model_format=trained.format)
     package(trained, tmp_path)
     expected = json.loads((tmp_path / REFERENCE).read_text())
     model = trained.model

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pipeline import artifact, convert, data, evaluation, families, formats, lock, parity, store, training
 from pipeline.cli import app
 from pipeline.packaging import Target, build_image, write_package
+from pipeline.rules import Rules
 from tools import images
 from tools.problem import ProblemError
 from tools.progress import Progress
@@ -43,7 +44,7 @@ def refusal(*arguments: Any, **options: Any) -> str:
 
 
 def test_the_second_version_passes_the_gate_against_the_first(models: Path) -> None:
-    verdict = evaluation.evaluate(models / "v2", models / "v1", floors={"accuracy": 0.9})
+    verdict = evaluation.evaluate(models / "v2", models / "v1", rules=Rules(floors={"accuracy": 0.9}))
     report = json.loads((models / "v2" / "report.json").read_text())
     assert verdict.accepted
     assert report["accepted"] is True
@@ -229,6 +230,11 @@ def test_a_lock_that_is_no_lock_is_refused(tmp_path: Path, monkeypatch: pytest.M
     )
 
 
+@pytest.fixture(autouse=True)
+def _own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELWAY_STATE_DIR", str(tmp_path / "state"))
+
+
 def run(*arguments: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, list(arguments))
     return result.exit_code, result.stdout, result.stderr
@@ -268,5 +274,5 @@ def test_bad_input_ends_with_two_and_a_sentence(tmp_path: Path, arguments: list[
 def test_help_names_every_step() -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for step in ("train", "evaluate", "package", "example"):
+    for step in ("train", "evaluate", "package", "key", "example"):
         assert step in out
