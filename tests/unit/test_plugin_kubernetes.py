@@ -14,7 +14,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from tools.paths import PROJECT
 from tools.plugins import kubeapi, wire
-from tools.plugins.kubernetes import objects, waits
+from tools.plugins.kubernetes import objects, release, waits
 from tools.plugins.kubernetes.__main__ import Kubernetes
 from tools.plugins.kubernetes.kinds import RELEASE, TYPES
 from tools.plugins.wire import UNKNOWN, Secret
@@ -80,6 +80,10 @@ def test_every_served_type_has_the_path_of_the_api_server() -> None:
         "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding": (
             "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/x"
         ),
+        "kubernetes:apiregistration.k8s.io/v1:APIService": "/apis/apiregistration.k8s.io/v1/apiservices/x",
+        "kubernetes:keda.sh/v1alpha1:ScaledObject": "/apis/keda.sh/v1alpha1/namespaces/ns/scaledobjects/x",
+        "kubernetes:coordination.k8s.io/v1:Lease": "/apis/coordination.k8s.io/v1/namespaces/ns/leases/x",
+        "kubernetes:networking.k8s.io/v1:Ingress": "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/x",
         "kubernetes:cert-manager.io/v1:Issuer": "/apis/cert-manager.io/v1/namespaces/ns/issuers/x",
         "kubernetes:cert-manager.io/v1:Certificate": "/apis/cert-manager.io/v1/namespaces/ns/certificates/x",
         **{
@@ -90,6 +94,7 @@ def test_every_served_type_has_the_path_of_the_api_server() -> None:
                 ("ClientTrafficPolicy", "clienttrafficpolicies"),
                 ("EnvoyExtensionPolicy", "envoyextensionpolicies"),
                 ("EnvoyPatchPolicy", "envoypatchpolicies"),
+                ("HTTPRouteFilter", "httproutefilters"),
                 ("SecurityPolicy", "securitypolicies"),
             )
         },
@@ -241,6 +246,16 @@ def lacks(obj: Any, *pods: Any) -> list[str]:
     """What the Deployment lacks."""
     cluster: Any = Pods(*pods)
     return list(waits.deployment_lacks(cluster, obj))
+
+
+def test_a_release_that_was_adopted_after_a_kill_is_deleted_without_a_timeout_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, plugin: Kubernetes
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    releases = release.Releases(plugin)
+    monkeypatch.setattr(releases, "_helm", lambda *command: asked.append(command))
+    releases.delete(pb.DeleteRequest(id="n/painter"), {"name": "painter", "namespace": "n"})
+    assert asked == [("uninstall", "n/painter", "--wait", "--ignore-not-found", "--timeout=300s")]
 
 
 def test_a_rollout_is_ready_only_when_observed_updated_and_available() -> None:

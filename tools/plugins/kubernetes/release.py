@@ -124,5 +124,5 @@ class Releases(wire.Target):
 
     def delete(self, request: Any, state: Any) -> None:
         """Uninstall and wait until the release's objects are gone."""
-        seconds = request.timeout or state["timeout"] or _DEFAULTS["timeout"]
+        seconds = request.timeout or state.get("timeout") or _DEFAULTS["timeout"]
         self._helm("uninstall", request.id, "--wait", "--ignore-not-found", f"--timeout={seconds:.0f}s")
