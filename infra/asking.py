@@ -50,6 +50,10 @@ def credentials_of(settings: Settings, model: ModelSettings, environment: Mappin
     if access is Access.INTERNAL:
         allowed, fix = "a public or keyed model", "ask from a pod, or change access"
         raise ProblemError([Problem(where, "only pods of the cluster reach it", "internal", allowed, fix)])
+    if model.ingress is not None:
+        where, got = f"modelway:models {model.name}.ingress", model.ingress.class_name
+        fix = f"ask {model.host} at that controller"
+        raise ProblemError([Problem(where, "another controller serves it", got, "a model of the gateway", fix)])
     if access is Access.PUBLIC or auth is None:
         return {}
     credential = environment.get(KEY_VARIABLE)

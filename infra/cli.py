@@ -6,17 +6,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from infra import cli_keys
-from infra.cli_common import AsJson, Stack, console, job_and_name, job_of, print_json, print_table, say
+from infra import cli_keys, cli_models, cli_rollout
+from infra.cli_common import AsJson, Stack, confirm, console, job_and_name, job_of, print_json, print_table, say
 from tools.paths import state_dir
-from tools.problem import Problem, ProblemError
-
-if TYPE_CHECKING:
-    from infra.deploy import Job
+from tools.problem import ProblemError
 
 EXAMPLES = """
 Examples:
@@ -31,7 +28,13 @@ Examples:
 
   modelway keys add node acme                  a key for the client acme, printed once
 
+  modelway models lock node                    pin what models:/NAME@ALIAS stands for
+
   modelway status --json                       models, versions, weights, pods and URLs
+
+  modelway rollout status --watch              what the judge of an experiment knows, live
+
+  modelway rollout rollback breast-cancer --to v1
 
   modelway down                                delete what `up` made
 """
@@ -49,6 +52,8 @@ app = typer.Typer(
 nodes = typer.Typer(no_args_is_help=True, help="The one-node Kubernetes of this machine (Linux, root).")
 app.add_typer(nodes, name="node")
 app.add_typer(cli_keys.commands, name="keys")
+app.add_typer(cli_models.commands, name="models")
+app.add_typer(cli_rollout.commands, name="rollout")
 
 
 @app.command()
@@ -76,13 +81,15 @@ def up(
     from infra.engine.display import summary
 
     work = job_of(stack)
-    _confirm(work, yes)
+    confirm(work, yes)
     served = deploy.up(work)
     say(summary(served.outcome.counts, served.outcome.seconds))
     for urls in served.urls.values():
         typer.echo("\n".join(urls))
     if served.curl:
         typer.echo(f"\n{served.curl}")
+    for sentence in served.ended:
+        typer.echo(sentence)
 
 
 @app.command()
@@ -90,13 +97,19 @@ def preview(
     stack: Stack = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show every property that changes.")] = False,
     as_json: AsJson = False,
+    ask_registry: Annotated[
+        bool, typer.Option("--ask-registry", help="Say which aliases of the models lock have moved on.")
+    ] = False,
 ) -> None:
     """Print what `up` would change; creates nothing."""
     from infra import deploy
     from infra.engine.display import preview_lines, summary
     from infra.engine.events import as_json as change_json
 
-    outcome = deploy.preview(job_of(stack), typer.echo if diff and not as_json else None)
+    work = job_of(stack)
+    if ask_registry:
+        cli_models.say_moved(work)
+    outcome = deploy.preview(work, typer.echo if diff and not as_json else None)
     if as_json:
         changes = [change_json(change) for change in outcome.changes]
         print_json({"changes": changes, "counts": dict(outcome.counts), "seconds": round(outcome.seconds, 1)})
@@ -120,7 +133,7 @@ def down(
     work = job_of(stack)
     if lost := not forget and keys.lost_with(work):
         say(lost)
-    _confirm(work, yes)
+    confirm(work, yes)
     outcome = deploy.down(work, forget)
     say(summary(outcome.counts, outcome.seconds))
     if purge:
@@ -250,15 +263,6 @@ def _log(text: str) -> str:
     with os.fdopen(descriptor, "a") as stream:
         stream.write(f"{' '.join(sys.argv)}\n{text}\n")
     return str(file)
-
-
-def _confirm(work: "Job", yes: bool) -> None:
-    if yes or work.settings.environment != "production":
-        return
-    if not sys.stdin.isatty():
-        fix = "add --yes when you mean it"
-        raise ProblemError([Problem(work.files.name, "a production stack", "nobody to ask", "a yes", fix)])
-    typer.confirm(f"{work.files.name} is a production stack. Go on?", abort=True, err=True)
 
 
 def _progress() -> Any:

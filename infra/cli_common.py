@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from tools.problem import Problem, ProblemError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -21,13 +23,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 def job_of(stack: str | None) -> "Job":
     """The stack that the user means, with its settings."""
     from infra import deploy
+
+    return deploy.job(chosen(stack), console())
+
+
+def chosen(stack: str | None) -> str:
+    """The name of the stack that the user means; says why where none was named."""
     from infra.choose import choose
     from tools.images.builder import docker_answers
 
     choice = choose(stack, docker_answers)
     if choice.reason:
         say(choice.reason)
-    return deploy.job(choice.stack, console())
+    return choice.stack
 
 
 def job_and_name(words: list[str], metavar: str) -> tuple["Job", str]:
@@ -35,6 +43,16 @@ def job_and_name(words: list[str], metavar: str) -> tuple["Job", str]:
     if len(words) > 2:
         raise typer.BadParameter(f"got {len(words)} words, allowed {metavar}")
     return job_of(words[0] if len(words) == 2 else None), words[-1]
+
+
+def confirm(work: "Job", yes: bool) -> None:
+    """Ask before a production stack is changed; raises `ProblemError` where nobody can be asked."""
+    if yes or work.settings.environment != "production":
+        return
+    if not sys.stdin.isatty():
+        fix = "add --yes when you mean it"
+        raise ProblemError([Problem(work.files.name, "a production stack", "nobody to ask", "a yes", fix)])
+    typer.confirm(f"{work.files.name} is a production stack. Go on?", abort=True, err=True)
 
 
 def console() -> Console:

@@ -4,13 +4,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from infra.autoscaling import autoscaling_problems
 from infra.config_schema import DIGEST, Environment, ModelSettings, Provider, Settings, VersionSettings
 from infra.edge import edge_problems
+from infra.evaluation import evaluation_problems
+from infra.objectives import slo_problems
 from infra.policies import policy_problems
+from infra.registries import registry_problems
+from infra.rollout import rollout_problems
+from infra.routes import route_problems, weighted
 from infra.serving import serving_problems
 from infra.tls import tls_problems
 from tools.problem import Problem
 
+OWN_ROUTES = ("split", "unknown", "judge")
 HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
@@ -20,10 +27,11 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
     for model in settings.models:
         where = f"modelway:models {model.name}"
         problems += _duplicates(f"{where}.versions", "version", [version.name for version in model.versions])
-        problems += _weights(where, [version.weight for version in model.versions])
+        problems += _weights(where, [version.weight for version in weighted(model)])
         for version in model.versions:
             problems += _version(settings, f"{where}.{version.name}", model, version)
-        problems += serving_problems(settings, model)
+        problems += serving_problems(settings, model) + slo_problems(settings, model)
+        problems += route_problems(settings, model)
         if model.path_prefix == "/" and model.host is None:
             problems.append(
                 Problem(
@@ -31,7 +39,8 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
                 )
             )
     problems += _routes(settings) + _object_names(settings) + _platform_images(settings) + edge_problems(settings)
-    problems += policy_problems(settings) + tls_problems(settings)
+    problems += policy_problems(settings) + tls_problems(settings) + autoscaling_problems(settings)
+    problems += rollout_problems(settings) + evaluation_problems(settings) + registry_problems(settings)
     return problems + _cluster(settings, stack)
 
 
@@ -45,7 +54,7 @@ def raw_consistency_problems(own: Mapping[str, Any]) -> list[Problem]:
             continue
         where = f"modelway:models {model.get('name')}"
         names = [version.get("name") for version in versions]
-        weights = [version.get("weight") for version in versions]
+        weights = [version.get("weight") for version in versions if version.get("shadow") is not True]
         problems += _duplicates(f"{where}.versions", "version", [name for name in names if isinstance(name, str)])
         if all(weight is None or type(weight) is int for weight in weights):
             problems += _weights(where, weights)
@@ -61,8 +70,9 @@ def _duplicates(where: str, what: str, names: list[str]) -> list[Problem]:
 
 
 def _weights(where: str, weights: list[int | None]) -> list[Problem]:
+    """Of the versions that are no shadows; that there are none at all is said elsewhere."""
     known = [100 if weight is None and len(weights) == 1 else weight or 0 for weight in weights]
-    if sum(known) == 100:
+    if sum(known) == 100 or not weights:
         return []
     got = " + ".join(map(str, known))
     return [
@@ -88,7 +98,7 @@ def _version(settings: Settings, where: str, model: ModelSettings, version: Vers
                 "shorten one of them",
             )
         )
-    if settings.environment is Environment.PRODUCTION and not DIGEST.fullmatch(version.image):
+    if settings.environment is Environment.PRODUCTION and version.image and not DIGEST.fullmatch(version.image):
         problems.append(
             Problem(
                 f"{where}.image",
@@ -106,13 +116,6 @@ def _version(settings: Settings, where: str, model: ModelSettings, version: Vers
                 str(version.replicas),
                 "one of the two",
                 "remove replicas, the autoscaler owns it",
-            )
-        )
-    if version.autoscaling and version.autoscaling.min_replicas > version.autoscaling.max_replicas:
-        got = f"{version.autoscaling.min_replicas} > {version.autoscaling.max_replicas}"
-        problems.append(
-            Problem(
-                f"{where}.autoscaling", "minReplicas above maxReplicas", got, "minReplicas <= maxReplicas", "swap them"
             )
         )
     return problems
@@ -164,12 +167,13 @@ def _within(one: str, other: str) -> bool:
 
 
 def _object_names(settings: Settings) -> list[Problem]:
-    """Objects are named MODEL-VERSION and MODEL-split: `a` with `b-c` would be `a-b` with `c`."""
+    """Objects are named MODEL-VERSION and MODEL-ALIAS: `a` with `b-c` would be `a-b` with `c`."""
     seen: dict[str, str] = {}
     problems = []
     for model in settings.models:
-        for version in [*dict.fromkeys(version.name for version in model.versions), "split"]:
-            name = f"{model.name}-{version}"
+        names = [*(version.name for version in model.versions), *model.aliases, *OWN_ROUTES]
+        for each in dict.fromkeys(names):
+            name = f"{model.name}-{each}"
             if name in seen:
                 got = f"{name} of {seen[name]} and of {model.name}"
                 where, fix = f"modelway:models {model.name}", "rename one model or version"

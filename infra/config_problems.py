@@ -59,7 +59,8 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
 
 def _where(location: Sequence[int | str]) -> str:
     text = ""
-    for part in location:
+    # What pydantic adds to the place of a map's key says nothing to a reader.
+    for part in (part for part in location if part != "[key]"):
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else f"modelway:{part}"
     return text or "config"
 

@@ -4,14 +4,15 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any
 
+from modelway.serving.routes_checks import RESERVED_NAMES
 from pydantic import AfterValidator, Field, SecretStr
 
 from infra.config_gateway import GatewaySettings, LimitSettings
+from infra.config_models import EvaluationSettings, ModelRegistrySettings
 from infra.config_section import Section
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-RESERVED_VERSIONS = ("docs", "feedback", "models", "predict", "split")
 
 
 class Environment(StrEnum):
@@ -61,8 +62,8 @@ def _dns_label(value: str) -> str:
 
 
 def _version_name(value: str) -> str:
-    if value in RESERVED_VERSIONS:
-        raise ValueError(f"reserved name|any DNS label but {', '.join(RESERVED_VERSIONS)}|rename the version")
+    if value in RESERVED_NAMES:
+        raise ValueError(f"reserved name|any DNS label but {', '.join(RESERVED_NAMES)}|rename it")
     return _dns_label(value)
 
 
@@ -114,21 +115,58 @@ class CertManagerImageSettings(Section):
     """For issuer acme."""
 
 
+class KedaImageSettings(Section):
+    """Images of KEDA."""
+
+    operator: str
+    metrics_server: str
+
+
 class ImageSettings(Section):
     """`modelway:images`: the platform's own images; the node has its own builds of them."""
 
     gateway: str | None = None
     proxy: str | None = None
     prometheus: str | None = None
+    model_server: str | None = None
+    """For versions that name a `model`: our server for their format; any image that `package` built is one."""
+    rollout_judge: str | None = None
+    """By digest; needed where a model has an experiment, on other clusters than the node."""
     cert_manager: CertManagerImageSettings | None = None
+    keda: KedaImageSettings | None = None
 
 
 class AutoscalingSettings(Section):
-    """Bounds of the number of pods of a version."""
+    """How many pods a version has; `modelway.serving.autoscaling_checks` says what fits together."""
 
-    min_replicas: Annotated[int, Field(ge=1, le=1000)]
-    max_replicas: Annotated[int, Field(ge=1, le=1000)]
-    cpu_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
+    min_replicas: int
+    max_replicas: int
+    metric: str | None = None
+    """cpu unless set; inFlight, queue or latency."""
+    cpu_utilization_percent: int | None = None
+    in_flight_requests_per_pod: float | None = None
+    queued_rows_per_pod: float | None = None
+    latency_seconds: float | None = None
+    latency_quantile: float | None = None
+    idle_seconds: int | None = None
+    """How long without a request until there are no pods, where minReplicas is 0."""
+    scale_down_stabilization_seconds: int | None = None
+
+
+class FigureSource(StrEnum):
+    """Where figures other than CPU come from."""
+
+    KEDA = "keda"
+    PODS = "pods"
+
+
+class ScalingSettings(Section):
+    """`modelway:autoscaling`: what scales versions by more than CPU."""
+
+    metrics: Annotated[FigureSource, Field(strict=False)] = FigureSource.KEDA
+    """keda asks Prometheus; pods is an adapter that the cluster has."""
+    install_keda: bool | None = None
+    """Whether the stack brings KEDA where a version needs it; true unless set."""
 
 
 class ResourceSettings(Section):
@@ -170,15 +208,45 @@ class ContainerSettings(Section):
     model_path: str | None = None
     """Path of the model in the image of a preset."""
     startup_seconds: int | None = None
+    keep_alive_seconds: int | None = None
+    """How long the server keeps an idle connection; the gateway forgets its own long before."""
+
+
+class FetchSettings(Section):
+    """How pods reach the model that a version names; `modelway.serving.fetch_checks` says which source has what."""
+
+    size_limit_mib: int | None = None
+    """Most that the model may take; unless set: what the models lock says, else 2048."""
+    credentials: SecretKeySettings | None = None
+    """A file that only the init container sees; unless set: the workload identity."""
+    endpoint: str | None = None
+    """Of an S3 that is not Amazon's."""
+    region: str | None = None
+    volume_claim: str | None = None
+    """What file:// is the root of."""
+    egress_cidrs: list[str] | None = None
+    """Networks of the source."""
+    identity_annotations: dict[str, str] | None = None
+    """Of the ServiceAccount, by which a cloud knows the pod."""
 
 
 class VersionSettings(Section):
-    """One version of a model."""
+    """One version of a model: what it serves is part of `image`, or `model`, which its pods fetch."""
 
     name: VersionName
-    image: str
+    image: str = ""
     """`REPOSITORY@sha256:…`, or outside production `NAME:TAG` of an image that `package` recorded in the lock file."""
+    model: str | None = None
+    """Folder of the artifact at s3://, gs://, https://, http:// or file:///, or `models:/NAME/VERSION` or
+    `models:/NAME@ALIAS` of the models lock."""
+    sha256: str | None = None
+    """Of the artifact's manifest.json; not needed with models:/."""
+    server_image: str | None = None
+    """Image of our server that serves `model`; unless set: images.modelServer."""
+    fetch: FetchSettings | None = None
     weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    shadow: bool = False
+    """Whether it gets a copy of the split's predictions instead of a share, and answers its own URL only."""
     replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     autoscaling: AutoscalingSettings | None = None
     resources: ResourceSettings | None = None
@@ -190,13 +258,93 @@ class VersionSettings(Section):
     """Whether the server may open pickle and joblib files, which can run any code; never in production."""
 
 
+class StickySettings(Section):
+    """What names a user, who then meets the same version each time; exactly one is set."""
+
+    header: str | None = None
+    cookie: str | None = None
+
+
+class LatencySettings(Section):
+    """At least `percent` of the answers come within `below_seconds`."""
+
+    percent: float
+    below_seconds: float
+
+
+class SloSettings(Section):
+    """What every version of a model promises; `modelway.monitoring.slo` says what can be measured."""
+
+    availability_percent: float = 99.9
+    latency: LatencySettings | None = None
+
+
+class MetricSettings(Section):
+    """One thing in which a candidate must not be worse; `modelway.rollout.plan` says what each kind counts."""
+
+    kind: str
+    margin: float = 0.01
+    """How much larger its share may be for a promotion: 0.01 is one in a hundred."""
+    threshold_seconds: float | None = None
+    """Of latency: an answer that takes longer is slow."""
+    name: str | None = None
+    """Of outcome: one of feedbackOutcomes, whose values are 0 and 1."""
+
+
+class ExperimentSettings(Section):
+    """By which rules a judge compares a candidate with the champion; `modelway.rollout.plan` says what fits."""
+
+    champion: str | None = None
+    """Unless set: the version with weight 100."""
+    candidate: str
+    mode: str = "observe"
+    """observe reports, guard rolls back, automatic steps forward and promotes as well."""
+    steps: list[int] = Field(default_factory=lambda: [1, 10, 50, 100])
+    """Weights of the candidate in percent; the last, 100, is the promotion."""
+    metrics: list[MetricSettings] = Field(default_factory=list)
+    alpha: float = 0.01
+    """Probability that an equal candidate is ever rolled back."""
+    shift_ratio: float = 3.0
+    """A class whose odds differ by more than this factor is a shift of the predictions."""
+    slow_seconds: float = 0.1
+    """An answer that takes longer is slow, where no metric has a threshold."""
+    minimum_trials: int = 500
+    """Of each metric and version in a step."""
+    step_seconds: float = 60.0
+    """Shortest time in a step."""
+    maximum_seconds: float = 86_400.0
+    """Longest time in all; what is undecided then is rolled back."""
+    warmup_seconds: float = 30.0
+    """What a pod counts in its first seconds is left out."""
+    expected_requests_per_second: float | None = None
+    """Of the split: known, maximumSeconds is checked against the smallest sample."""
+
+
+class IngressSettings(Section):
+    """The Ingress controller that serves a model instead of the gateway."""
+
+    class_name: str
+    namespace: DnsLabel
+    """Where the controller runs."""
+
+
 class ModelSettings(Section):
     """One model."""
 
     name: DnsLabel
     versions: Annotated[list[VersionSettings], Field(min_length=1, max_length=8)]
+    sticky: StickySettings | None = None
+    """Unless set, each request of the split is drawn by itself."""
+    aliases: dict[VersionName, str] = Field(default_factory=dict)
+    """Versions by other names, in URLs and in the version header."""
+    ingress: IngressSettings | None = None
+    """A plain Ingress of another controller, for one version on a host of its own, instead of the gateway."""
     host: str | None = None
     path_prefix: Annotated[str, Field(pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")] | None = None
+    experiment: ExperimentSettings | None = None
+    """Unless set, weights are those of the versions and nobody moves them."""
+    roll_back_to: str | None = None
+    """A version that gets the whole split, whatever the weights say, while no experiment runs."""
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = 10
     feedback: bool = False
     """Whether `/NAME/feedback` takes what became of predictions."""
@@ -204,6 +352,8 @@ class ModelSettings(Section):
     """Names of the numbers that feedback may carry."""
     docs: bool = False
     """Whether `/NAME/VERSION/docs` is routed."""
+    slo: SloSettings | None = None
+    """Objective of each version, whose error budget alerts watch."""
     access: Annotated[Access, Field(strict=False)] | None = None
     """Unless set: keyed in production, public elsewhere."""
     limits: LimitSettings = LimitSettings()
@@ -218,6 +368,9 @@ class Settings(Section):
     gateway: GatewaySettings = GatewaySettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     registry: RegistrySettings = RegistrySettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    model_registry: ModelRegistrySettings = ModelRegistrySettings()
+    autoscaling: ScalingSettings = ScalingSettings()
     images: ImageSettings = ImageSettings()
     policies: dict[str, Any] = Field(default_factory=dict)
     """Level and settings of single rules of the policy pack, by name; `modelway_policies.settings` says what fits."""

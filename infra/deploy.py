@@ -56,6 +56,8 @@ class Served:
     urls: dict[str, list[str]]
     curl: str
     """One command that asks a model as pasted; empty when no row is known."""
+    ended: tuple[str, ...] = ()
+    """Experiments that are over and stay so, each in a sentence."""
 
 
 def job(stack: str, console: Console, project: Path = PROJECT) -> Job:
@@ -89,7 +91,7 @@ def up(work: Job) -> Served:
         where.curl(row) for where, row in addresses.values() if row and where.method == "POST" and not where.refusals
     )
     curl = next(asked, "")
-    return Served(outcome, dict(outcome.outputs.get("urls") or {}), curl)
+    return Served(outcome, dict(outcome.outputs.get("urls") or {}), curl, tuple(_ended(work)))
 
 
 def preview(work: Job, on_output: Callable[[str], Any] | None) -> Outcome:
@@ -137,13 +139,23 @@ def served_addresses(work: Job, gateway_url: str) -> dict[str, tuple[Address, Ro
     trusted = authority_file(work, kubectl)
     found: dict[str, tuple[Address, Row | None]] = {}
     for model in work.settings.models:
-        if access_of(work.settings, model) is Access.INTERNAL:
+        if access_of(work.settings, model) is Access.INTERNAL or model.ingress is not None:
             continue
         row, guarded = reference_row(model, kubectl), refusals(work.settings, model)
         for version in (None, *(each.name for each in model.versions)):
             where = replace(probe_address(gateway_url, model, version), refusals=guarded, trusted=trusted)
             found[model.name if version is None else f"{model.name} {version}"] = (where, row)
     return found
+
+
+def _ended(work: Job) -> list[str]:
+    judged = [model.name for model in work.settings.models if model.experiment]
+    if not judged:
+        return []
+    from infra import rollout_state, rollout_view
+
+    found = rollout_state.look(machine.kubectl(work.settings), judged)
+    return rollout_view.ended_sentences(list(found.values()))
 
 
 def _refuse(work: Job) -> None:

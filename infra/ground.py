@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import modelway
 import pulumi
 from modelway import ExistingCluster, ExistingRegistry, KindCluster, LocalRegistry, RestrictedNamespace
 from modelway.cluster.existing import ExistingClusterArgs
@@ -16,7 +17,11 @@ from modelway.gateway.objects import CHART_VERSION
 from modelway.gateway.tls import CertManagerImagesArgs, TlsArgs
 from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
+from modelway.scaling.keda import VERSION as KEDA_VERSION
+from modelway.scaling.keda import KedaArgs
+from modelway.scaling.objects import NAMESPACE as KEDA_NAMESPACE
 
+from infra.autoscaling import installs_keda
 from infra.config_schema import Provider, Settings
 from infra.names import MODELS_NAMESPACE
 from infra.tls import installs_cert_manager, tls_args
@@ -29,6 +34,9 @@ NODE_IMAGES = {
     "gateway": "envoyproxy/gateway:v1.9.1",
     "proxy": "envoyproxy/envoy:v1.40.0",
     "prometheus": "prom/prometheus:v3.13.1",
+    "rollout_judge": f"modelway/rollout-judge:{modelway.__version__}",
+    "keda-operator": f"kedacore/keda:{KEDA_VERSION}",
+    "keda-metrics-server": f"kedacore/keda-metrics-apiserver:{KEDA_VERSION}",
     **{
         command: f"jetstack/cert-manager-{command}:{CERT_MANAGER_VERSION}"
         for command in ("controller", "webhook", "cainjector", "startupapicheck")
@@ -111,6 +119,26 @@ class Ground:
         }
         if self.cluster_cidrs:
             args["api_server_cidrs"] = args["node_cidrs"] = self.cluster_cidrs
+        if readers := self._readers():
+            args["readers_namespaces"] = readers
+        return args
+
+    def _readers(self) -> list[str]:
+        """Namespaces with pods that ask Prometheus."""
+        judged = any(getattr(model, "experiment", None) is not None for model in self.settings.models)
+        scaled = installs_keda(self.settings)
+        return [*([MODELS_NAMESPACE] if judged else []), *([KEDA_NAMESPACE] if scaled else [])]
+
+    def keda_args(self) -> KedaArgs:
+        """Inputs of KEDA."""
+        args: KedaArgs = {"models_namespaces": [MODELS_NAMESPACE]}
+        own = self.settings.images.keda
+        if operator := own.operator if own else self.images.get("keda-operator"):
+            args["operator_image"] = operator
+        if server := own.metrics_server if own else self.images.get("keda-metrics-server"):
+            args["metrics_server_image"] = server
+        if self.cluster_cidrs:
+            args["api_server_cidrs"] = self.cluster_cidrs
         return args
 
     def registry(

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from infra.autoscaling import installs_keda
 from infra.config_schema import Provider, Settings
 from infra.tls import installs_cert_manager
 from tools import node, toolchain
@@ -93,7 +94,8 @@ def prepare(settings: Settings, progress: Progress) -> None:
         chart("gateway-helm", progress)
         if installs_cert_manager(settings):
             chart("cert-manager", progress)
-        system_images(progress)
+        judging = any(model.experiment for model in settings.models)
+        system_images(progress, scaling=installs_keda(settings), judging=judging)
     elif settings.cluster.provider is Provider.KIND and not registry_runs():
         with progress.step(f"starting the registry {REGISTRY_CONTAINER}"):
             _start_registry(Layout.current().ports.registry)

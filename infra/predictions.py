@@ -58,12 +58,12 @@ def address(gateway_url: str, model: ModelSettings, version: str | None, by: str
     Raises:
         ProblemError: the model has no such version, or no `/predict`.
     """
-    known = [each.name for each in model.versions]
+    known = [*(each.name for each in model.versions), *model.aliases]
     if version is not None and version not in known:
         fix = "name one of these, or leave --version out for the split"
         problem = Problem("--version", f"no such version of {model.name}", f"'{version}'", ", ".join(known), fix)
         raise ProblemError([problem])
-    if (base := base_path(model, version)) != PREDICT:
+    if (base := base_path(model, version and model.aliases.get(version, version))) != PREDICT:
         what, fix = f"{model.name} has no {PREDICT}", f"ask {_prefix(model)}{base} with a client of its protocol"
         raise ProblemError([Problem("MODEL", what, base, "runtime modelway or container", fix)])
     headers = {"host": model.host} if model.host else {}

@@ -1,18 +1,25 @@
 """The program: from stack config to components. The only place that exports outputs."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pulumi
-from modelway import Gateway, ModelService, MonitoringStack, RestrictedNamespace
+from modelway import Gateway, Keda, ModelService, MonitoringStack, RestrictedNamespace
 from modelway.gateway.api_keys import api_keys_secret
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
+from infra.autoscaling import autoscaling_args, installs_keda, sleepers, sleeping_sentence
 from infra.config_schema import Access, ModelSettings, RuntimeName, Settings, VersionSettings
 from infra.edge import access_of, gateway_args, keys_are_needed, service_args
+from infra.evaluation import report_problems
+from infra.fetching import deployed_digest, fetch_args
 from infra.ground import Ground, ground_of
 from infra.names import MODELS_NAMESPACE
+from infra.objectives import slo_args
+from infra.rollout import experiment_args
+from infra.routes import route_args
 from infra.serving import container_args
 from infra.settings import load, read_lock, resolve_image
 from tools.problem import Problem, ProblemError
@@ -23,10 +30,12 @@ def main() -> None:
     try:
         settings = load(_raw_config(), pulumi.get_stack())
         images = _images(settings)
+        _check_reports(settings, images)
         ground = ground_of(settings)
+        experiments = {model.name: experiment_args(model, ground) for model in settings.models}
     except ProblemError as error:
         raise pulumi.RunError(str(error)) from None
-    _build(settings, ground, images)
+    _build(settings, ground, images, experiments)
 
 
 def _raw_config() -> dict[str, Any]:
@@ -53,7 +62,22 @@ def _images(settings: Settings) -> dict[tuple[str, str], str]:
     return images
 
 
-def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str]) -> None:
+def _check_reports(settings: Settings, images: Mapping[tuple[str, str], str]) -> None:
+    digests = {
+        (model.name, version.name): deployed_digest(version, images[model.name, version.name])
+        for model in settings.models
+        for version in model.versions
+    }
+    if problems := report_problems(settings, digests):
+        raise ProblemError(problems)
+
+
+def _build(
+    settings: Settings,
+    ground: Ground,
+    images: dict[tuple[str, str], str],
+    experiments: dict[str, dict[str, Any]],
+) -> None:
     cluster = ground.cluster()
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     namespace = RestrictedNamespace("models", {"name": MODELS_NAMESPACE, "routes": True}, inside)
@@ -61,15 +85,16 @@ def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str
     gateway = Gateway("gateway", gateway_args(settings, ground.gateway_args()), inside)
     keys = pulumi.ResourceOptions(provider=cluster.provider, depends_on=[namespace])
     secrets = [api_keys_secret(MODELS_NAMESPACE, keys)] if keys_are_needed(settings) else []
-    ready = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry, *secrets])
+    scalers = _scalers(settings, ground, pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace]))
+    ready = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, registry, *secrets, *scalers])
     pull_secret = registry.pull_secret if settings.registry.password else None
-    services = {
-        model.name: ModelService(model.name, _service_args(settings, model, gateway, pull_secret, images), ready)
-        for model in settings.models
-    }
+    services = {}
+    for model in settings.models:
+        args = {**_service_args(settings, model, gateway, pull_secret, images), **experiments[model.name]}
+        services[model.name] = ModelService(model.name, cast(ModelServiceArgs, args), ready)
     if settings.monitoring.enabled:
         observing = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, gateway])
-        monitoring = MonitoringStack("monitoring", ground.monitoring_args(), observing)
+        monitoring = MonitoringStack("monitoring", {**ground.monitoring_args(), "slos": slo_args(settings)}, observing)
         pulumi.export("prometheus_url", monitoring.prometheus_url)
         pulumi.export("prometheus_namespace", monitoring.namespace)
     pulumi.export("gateway_url", gateway.url)
@@ -79,6 +104,13 @@ def _build(settings: Settings, ground: Ground, images: dict[tuple[str, str], str
     pulumi.export("versions", {name: service.versions for name, service in services.items()})
 
 
+def _scalers(settings: Settings, ground: Ground, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    """KEDA where a version needs it, which has to be there before what it watches and go after it."""
+    for model, version in sleepers(settings):
+        pulumi.log.warn(sleeping_sentence(model, version))
+    return [Keda("keda", ground.keda_args(), opts)] if installs_keda(settings) else []
+
+
 def _service_args(
     settings: Settings,
     model: ModelSettings,
@@ -86,7 +118,7 @@ def _service_args(
     pull_secret: pulumi.Output[str] | None,
     images: dict[tuple[str, str], str],
 ) -> ModelServiceArgs:
-    versions = [_version_args(version, images[model.name, version.name]) for version in model.versions]
+    versions = [_version_args(settings, version, images[model.name, version.name]) for version in model.versions]
     internal = access_of(settings, model) is Access.INTERNAL
     result: ModelServiceArgs = {
         "versions": versions,
@@ -95,7 +127,11 @@ def _service_args(
         "gateway_name": gateway.internal_name if internal else gateway.name,
         "drain_seconds": model.drain_seconds,
         **service_args(settings, model),  # type: ignore[typeddict-item]
+        **route_args(settings, model),
     }
+    if model.ingress is not None:
+        del result["gateway_name"]
+        result["gateway_url"] = f"http://{model.host}"
     if pull_secret is not None:
         result["pull_secret"] = pull_secret
     if model.host is not None:
@@ -110,14 +146,16 @@ def _service_args(
     return result
 
 
-def _version_args(version: VersionSettings, image: str) -> ModelVersionArgs:
+def _version_args(settings: Settings, version: VersionSettings, image: str) -> ModelVersionArgs:
     args: ModelVersionArgs = {"name": version.name, "image": image}
     if version.weight is not None:
         args["weight"] = version.weight
+    if version.shadow:
+        args["shadow"] = True
     if version.replicas is not None:
         args["replicas"] = version.replicas
     if version.autoscaling is not None:
-        args["autoscaling"] = version.autoscaling.model_dump()  # type: ignore[typeddict-item]
+        args["autoscaling"] = autoscaling_args(settings, version.autoscaling)  # type: ignore[typeddict-item]
     if version.resources is not None:
         args["resources"] = version.resources.model_dump(exclude_none=True)  # type: ignore[typeddict-item]
     if version.runtime is not RuntimeName.MODELWAY:
@@ -126,6 +164,8 @@ def _version_args(version: VersionSettings, image: str) -> ModelVersionArgs:
         args["container"] = container_args(version)  # type: ignore[typeddict-item]
     if version.gpus is not None:
         args["gpus"] = version.gpus
+    if (fetch := fetch_args(version)) is not None:
+        args["fetch"] = fetch  # type: ignore[typeddict-item]
     if version.allow_pickle:
         args["allow_pickle"] = True
     return args

@@ -6,11 +6,17 @@ from modelway.serving.runtime_checks import CONTAINER_FIELDS, Misfit, model_misf
 from modelway.serving.runtimes import Options, Runtime, runtime_of, split_base
 
 from infra.config_schema import Environment, ModelSettings, Settings, VersionSettings
+from infra.fetching import fetch_args
 from infra.misfits import problem_of, spelling
 from tools.problem import Problem
 
-_NAMES = {"allow_pickle", "feedback_outcomes", *(name for names in CONTAINER_FIELDS.values() for name in names)}
+_NAMES = {
+    *("allow_pickle", "feedback_outcomes", "identity_annotations"),
+    *(name for names in CONTAINER_FIELDS.values() for name in names),
+}
 _SPELLED = spelling(_NAMES)
+_OWN_KEYS = {"fetch.source": "model", "fetch.sha256": "sha256"}
+"""Fields that the stack config has elsewhere."""
 
 
 def runtime(model: ModelSettings, version: VersionSettings) -> Runtime:
@@ -56,15 +62,18 @@ def _options(model: ModelSettings, version: VersionSettings) -> Options:
         feedback=model.feedback,
         feedback_outcomes=tuple(model.feedback_outcomes),
         docs=model.docs,
+        shadow=version.shadow,
+        fetch=fetch_args(version),
     )
 
 
 def _problem(where: str, misfit: Misfit) -> Problem:
-    return problem_of(where, misfit, _SPELLED)
+    return problem_of(where, misfit._replace(field=_OWN_KEYS.get(misfit.field, misfit.field)), _SPELLED)
 
 
 def base_path(model: ModelSettings, version: str | None = None) -> str:
     """The path that stands for the model, or for one version of it, in URLs: `/predict`, or `/v2` or `/v1` of servers
     that have none."""
-    runtimes = {each.name: runtime(model, each) for each in model.versions}
-    return split_base(list(runtimes.values())) if version is None else runtimes[version].base
+    if version is not None:
+        return next(runtime(model, each).base for each in model.versions if each.name == version)
+    return split_base([runtime(model, each) for each in model.versions if not each.shadow])

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from infra.config_consistency import consistency_problems, raw_consistency_problems
 from infra.config_problems import problems_of
 from infra.config_schema import DIGEST, ModelSettings, Settings, VersionSettings
+from infra.fetching import source_problems, with_sources
+from infra.rollout import rolled_back
 from tools.paths import images_lock
 from tools.problem import Problem, ProblemError
 
@@ -22,19 +24,35 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
 
     `raw` maps `modelway:KEY` to plain data; keys of other namespaces are left alone.
     """
+    settings = _parsed(raw)
+    if problems := source_problems(settings, stack):
+        raise ProblemError(problems + consistency_problems(settings, stack))
+    settings = with_sources(settings, stack)
+    if problems := consistency_problems(settings, stack):
+        raise ProblemError(problems)
+    return rolled_back(settings)
+
+
+def _parsed(raw: Mapping[str, Any]) -> Settings:
     own = {key.partition(":")[2]: value for key, value in raw.items() if key.startswith(f"{PROJECT_NAME}:")}
     try:
-        settings = Settings.model_validate(own)
+        return Settings.model_validate(own)
     except ValidationError as error:
         problems = problems_of(error, Settings)
         raise ProblemError(problems + raw_consistency_problems(own)) from None
-    if problems := consistency_problems(settings, stack):
-        raise ProblemError(problems)
-    return settings
 
 
 def load_file(path: Path, stack: str) -> Settings:
     """Settings from a stack file, without an engine; encrypted values stand for themselves."""
+    return load(_config_of(path), stack)
+
+
+def as_written(path: Path) -> Settings:
+    """Settings from a stack file that no rule but the types has checked: with models that the lock does not know."""
+    return _parsed(_config_of(path))
+
+
+def _config_of(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
         config = document.get("config") or {}
@@ -48,7 +66,7 @@ def load_file(path: Path, stack: str) -> Settings:
                 )
             ]
         ) from None
-    return load({key: _plain(value) for key, value in config.items()}, stack)
+    return {key: _plain(value) for key, value in config.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,8 @@ from infra.config_schema import Settings
 from infra.deploy import Job, toolset
 from infra.engine.session import stack_outputs
 from infra.names import MODELS_NAMESPACE
+from infra.rollout_state import live_weights
+from infra.routes import weight_of
 
 READ_SECONDS = 10
 
@@ -24,12 +26,14 @@ class VersionState:
     model: str
     version: str
     weight: int
-    """Share of the split URL in percent."""
+    """Share of the split URL in percent: the live one, which a judge may have moved, where the cluster answers."""
     ready: int | None
     """Pods that serve; None when the cluster does not answer."""
     wanted: int | None
     url: str
     """Empty before the first `up`."""
+    shadow: bool = False
+    """Whether it gets copies of requests instead of a share."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,28 @@ def look(work: Job) -> StackState:
     outputs = stack_outputs(work.files, toolset(work, quiet=True))
     urls: Mapping[str, Sequence[str]] = (outputs or {}).get("urls") or {}
     pods, cluster = _pods(work.settings)
+    live = _live_weights(work.settings) if pods else {}
     versions = []
     for model in work.settings.models:
         own = list(urls.get(model.name) or ())[1:]
         served = list(((outputs or {}).get("versions") or {}).get(model.name) or ())
         pinned = dict(zip(served, own, strict=False))
         for version in model.versions:
-            weight = version.weight if version.weight is not None else (100 if len(model.versions) == 1 else 0)
             ready, wanted = pods.get((model.name, version.name), (0, 0)) if pods is not None else (None, None)
             url = pinned.get(version.name, "")
-            versions.append(VersionState(model.name, version.name, weight, ready, wanted, url))
+            weight = live.get(model.name, {}).get(version.name, weight_of(model, version))
+            versions.append(VersionState(model.name, version.name, weight, ready, wanted, url, version.shadow))
     splits = {name: each[0] for name, each in urls.items() if each}
     return StackState(work.files.name, bool(urls), cluster, versions, splits)
+
+
+def _live_weights(settings: Settings) -> dict[str, dict[str, int]]:
+    """Weights of the split routes by model and version, whoever set them; none where they cannot be read."""
+    question = ["get", "httproutes", "-n", MODELS_NAMESPACE, "-o", "json", f"--request-timeout={READ_SECONDS}s"]
+    asked = subprocess.run([*machine.kubectl(settings), *question], capture_output=True, text=True, check=False)
+    routes = json.loads(asked.stdout)["items"] if asked.returncode == 0 else []
+    by_name = {each["metadata"]["name"]: each for each in routes}
+    return {model.name: live_weights(model.name, by_name.get(f"{model.name}-split")) for model in settings.models}
 
 
 def _pods(settings: Settings) -> tuple[dict[tuple[str, str], tuple[int, int]] | None, str]:
@@ -127,5 +141,6 @@ def table(state: StackState) -> Table:
         for each in state.versions:
             if each.model == model:
                 pods = "?" if each.ready is None else f"{each.ready}/{each.wanted}"
-                result.add_row("", each.version, f"{each.weight} %", pods, each.url)
+                share = "shadow" if each.shadow else f"{each.weight} %"
+                result.add_row("", each.version, share, pods, each.url)
     return result

@@ -117,7 +117,7 @@ def _hosts(settings: Settings, hosts: list[str]) -> Iterator[Problem]:
         for misfit in host_misfits(hosts, "tls.hosts", LOCAL_HOST):
             yield _problem(GATEWAY, misfit)
     for model in settings.models:
-        if model.host is not None and model.access is not Access.INTERNAL:
+        if model.host is not None and model.access is not Access.INTERNAL and model.ingress is None:
             for misfit in host_misfits(hosts, "host", model.host):
                 yield _problem(f"modelway:models {model.name}", misfit)
 

@@ -26,3 +26,13 @@ def state_dir() -> Path:
 def images_lock() -> Path:
     """Git-ignored record of what `package` pushed: `{"breast-cancer:v1": "127.0.0.1:5000/…@sha256:…"}`."""
     return Path(os.environ.get("MODELWAY_IMAGES_LOCK") or PROJECT / "images.lock.json")
+
+
+def evaluations_dir() -> Path:
+    """Git-ignored folder of signed evaluation reports of packaged images, beside the record of the images."""
+    return images_lock().parent / "evaluations"
+
+
+def accepted_dir() -> Path:
+    """Tracked folder of signed evaluation reports, for stacks that are deployed from another machine."""
+    return PROJECT / "stacks" / "evaluations"

@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from modelway.cluster.kind import KindCluster, KindClusterArgs
     from modelway.gateway.cert_manager import CertManager, CertManagerArgs
     from modelway.gateway.gateway import ConnectionsArgs, Gateway, GatewayArgs
-    from modelway.gateway.policy import AuthArgs, CorsArgs, JwtArgs, LimitsArgs
+    from modelway.gateway.policy import AuthArgs, CorsArgs, JwtArgs, LimitsArgs, StickyArgs
     from modelway.gateway.tls import AcmeArgs, CertManagerImagesArgs, TlsArgs
     from modelway.monitoring.stack import MonitoringStack, MonitoringStackArgs
     from modelway.namespace import RestrictedNamespace, RestrictedNamespaceArgs
     from modelway.registry.existing import ExistingRegistry, ExistingRegistryArgs
     from modelway.registry.local import LocalRegistry, LocalRegistryArgs
+    from modelway.rollout.experiment import (
+        Experiment,
+        ExperimentArgs,
+        ExperimentMetricArgs,
+        ExperimentRulesArgs,
+    )
+    from modelway.scaling.keda import Keda, KedaArgs
+    from modelway.serving.ingress import IngressArgs
     from modelway.serving.model_server import (
         AutoscalingArgs,
         ContainerArgs,
@@ -43,9 +51,16 @@ __all__ = [
     "ExistingClusterArgs",
     "ExistingRegistry",
     "ExistingRegistryArgs",
+    "Experiment",
+    "ExperimentArgs",
+    "ExperimentMetricArgs",
+    "ExperimentRulesArgs",
     "Gateway",
     "GatewayArgs",
+    "IngressArgs",
     "JwtArgs",
+    "Keda",
+    "KedaArgs",
     "KindCluster",
     "KindClusterArgs",
     "LimitsArgs",
@@ -62,6 +77,7 @@ __all__ = [
     "RestrictedNamespace",
     "RestrictedNamespaceArgs",
     "SecretKeyArgs",
+    "StickyArgs",
     "TlsArgs",
 ]
 
@@ -70,12 +86,20 @@ _ROOMS = {
     "modelway.cluster.kind": ("KindCluster", "KindClusterArgs"),
     "modelway.gateway.cert_manager": ("CertManager", "CertManagerArgs"),
     "modelway.gateway.gateway": ("ConnectionsArgs", "Gateway", "GatewayArgs"),
-    "modelway.gateway.policy": ("AuthArgs", "CorsArgs", "JwtArgs", "LimitsArgs"),
+    "modelway.gateway.policy": ("AuthArgs", "CorsArgs", "JwtArgs", "LimitsArgs", "StickyArgs"),
     "modelway.gateway.tls": ("AcmeArgs", "CertManagerImagesArgs", "TlsArgs"),
     "modelway.monitoring.stack": ("MonitoringStack", "MonitoringStackArgs"),
     "modelway.namespace": ("RestrictedNamespace", "RestrictedNamespaceArgs"),
     "modelway.registry.existing": ("ExistingRegistry", "ExistingRegistryArgs"),
     "modelway.registry.local": ("LocalRegistry", "LocalRegistryArgs"),
+    "modelway.rollout.experiment": (
+        "Experiment",
+        "ExperimentArgs",
+        "ExperimentMetricArgs",
+        "ExperimentRulesArgs",
+    ),
+    "modelway.scaling.keda": ("Keda", "KedaArgs"),
+    "modelway.serving.ingress": ("IngressArgs",),
     "modelway.serving.model_server": (
         "AutoscalingArgs",
         "ContainerArgs",

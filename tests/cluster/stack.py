@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,8 @@ from rich.console import Console
 from infra import deploy
 print(*deploy.up(deploy.job("node", Console(stderr=True), Path(sys.argv[1]))).urls[sys.argv[2]], sep="\\n")
 """
+LONG = [pytest.mark.cluster, pytest.mark.skipif(not FULL, reason="takes many minutes: `make test-long`")]
+"""Marks of the tests that only `make test-long` runs."""
 OFFSET = int(os.environ.get("MODELWAY_TEST_PORT_OFFSET", "0"))
 """Added to every port, so that several runs fit on one machine."""
 PORTS = {

@@ -45,6 +45,8 @@ def test_up_leaves_the_checkout_clean(stack: Stack) -> None:
         "model_version:modelway_request_duration_seconds:p99",
         "model_version:container_cpu_cores:rate1m",
         "model_version:container_memory_working_set_bytes:sum",
+        'model_version_slo:modelway_slo_errors:ratio5m{slo="availability"}',
+        'model_version_slo:modelway_slo_errors:ratio1h{slo="latency"}',
     ],
 )
 def test_prometheus_has_a_series_per_model_and_version(stack: Stack, series: str) -> None:
@@ -62,6 +64,11 @@ def test_prometheus_has_a_series_per_model_and_version(stack: Stack, series: str
                 if sample["value"][1] != "NaN"
             }
     assert found == wanted
+
+
+def test_no_rule_fails(stack: Stack) -> None:
+    (failures,) = stack.prometheus("sum(prometheus_rule_evaluation_failures_total)")
+    assert failures["value"][1] == "0"
 
 
 def test_the_gateway_is_scraped(stack: Stack) -> None:

@@ -47,6 +47,14 @@ class Api:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def wait_for_types(self, *names: str) -> None:
+        """Wait until the CustomResourceDefinitions of these names are served."""
+        for name in names:
+            # Before it has any condition, `kubectl wait` fails instead of waiting for one.
+            accepted = f"--for=jsonpath={{.status.acceptedNames.plural}}={name.partition('.')[0]}"
+            for event in (accepted, "--for=condition=Established"):
+                self.kubectl("wait", event, "--timeout=60s", f"crd/{name}")
+
     def value(self, kind: str, name: str, path: str, namespace: str = "default") -> str:
         """One field of an object, by JSON path; empty when object or field does not exist."""
         jsonpath = f"jsonpath={{{path}}}"

@@ -37,8 +37,7 @@ def server(
     with running(tmp_path_factory.mktemp("api"), binaries) as api:
         definitions = crds()
         api.kubectl(*CREATE, stdin=text(definitions))
-        names = [f"crd/{crd['metadata']['name']}" for crd in definitions]
-        api.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+        api.wait_for_types(*(crd["metadata"]["name"] for crd in definitions))
         namespaces = [manifest for manifest in rendered if manifest["kind"] == "Namespace"]
         api.kubectl(*CREATE, stdin=text([*namespaces, {**namespaces[0], "metadata": {"name": "more-models"}}]))
         accounts = {

@@ -35,10 +35,11 @@ PROBLEMS = [
     "modelway:models[0].name: no DNS label: got 'Iris', allowed lower-case letters, digits and '-', a letter first, "
     "no '-' last, at most 63 characters; rename it.",
     "modelway:models[0].versions[1].weight: wrong type: got '1' (str), allowed a whole number; correct it.",
-    "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, host, pathPrefix, drainSeconds, "
-    "feedback, feedbackOutcomes, docs, access, limits; remove or correct it.",
-    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, registry, images, "
-    "policies, models; write 'gateway'.",
+    "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, sticky, aliases, ingress, host, "
+    "pathPrefix, experiment, rollBackTo, drainSeconds, feedback, feedbackOutcomes, docs, slo, access, limits; "
+    "remove or correct it.",
+    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, registry, "
+    "evaluation, modelRegistry, autoscaling, images, policies, models; write 'gateway'.",
     "modelway:models wine.versions: version name used twice: got 'v1', allowed each name once; "
     "rename or remove one version.",
     "modelway:models wine.versions weight: weights do not sum to 100: got 40 + 50 = 90, allowed whole numbers with the "

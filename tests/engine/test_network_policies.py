@@ -13,6 +13,7 @@ from modelway.gateway.objects import GatewaySpec, network_policies
 from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.objects import MonitoringSpec, monitoring_manifests
 from modelway.namespace import default_deny_manifest
+from modelway.scaling import objects as keda
 from modelway.serving.objects import ServerSpec, server_manifests
 
 from tools.progress import Progress
@@ -67,6 +68,10 @@ pod(
         "app.kubernetes.io/part-of": "modelway",
     },
 )
+KEDA = {"app.kubernetes.io/name": "keda", "app.kubernetes.io/part-of": "modelway"}
+READER = {"modelway.dev/reads-prometheus": "true"}
+pod("keda", keda.NAMESPACE, "10.244.0.20", **KEDA, **{"app.kubernetes.io/component": "keda-operator"}, **READER)
+pod("figures", keda.NAMESPACE, "10.244.0.21", **KEDA, **{"app.kubernetes.io/component": "keda-metrics-apiserver"})
 pod("stranger", "default", "10.244.0.16", app="x")
 pod("dns", "kube-system", "10.244.0.17", **{"k8s-app": "kube-dns"})
 
@@ -75,13 +80,15 @@ PORTS = [
     (9090, "admin", "TCP"),
     (10080, "http-80", "TCP"),
     (18000, "grpc", "TCP"),
+    (9666, "grpc", "TCP"),
+    (6443, "https", "TCP"),
     (19001, "metrics", "TCP"),
     (10250, "kubelet", "TCP"),
     (443, "https", "TCP"),
     (53, "dns", "UDP"),
 ]
 
-API_CLIENTS = ("controller", "certgen", "prometheus")
+API_CLIENTS = ("controller", "certgen", "prometheus", "keda", "figures")
 PROXIES = ("proxy", "inner proxy")
 NEEDED = {
     *((proxy, "server", 8080) for proxy in PROXIES),
@@ -90,7 +97,10 @@ NEEDED = {
     *(("prometheus", proxy, 19001) for proxy in PROXIES),
     ("prometheus", "controller", 19001),
     *((source, "dns", 53) for source in (*PROXIES, *API_CLIENTS)),
-    *((source, "api-server", 443) for source in API_CLIENTS),
+    *((source, "api-server", port) for source in API_CLIENTS for port in (443, 6443)),
+    ("keda", "prometheus", 9090),
+    ("figures", "keda", 9666),
+    ("api-server", "figures", 6443),
     ("prometheus", "api-server", 10250),
     # Anyone may be a client of the gateway whose own egress allows it.
     *((source, "proxy", 10080) for source in ("client", "api-server", "metadata", "stranger", "dns")),
@@ -110,11 +120,18 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gateway = GatewaySpec("modelway", GATEWAY, (MODELS,), MONITORING, api_server_cidrs=(CLUSTER,), internal=True)
     server = ServerSpec("iris", "v1", MODELS, IMAGE, GATEWAY, MONITORING)
     monitoring = MonitoringSpec(
-        MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY), api_server_cidrs=(CLUSTER,), node_cidrs=(CLUSTER,)
+        MONITORING,
+        IMAGE,
+        ScrapeSpec((MODELS,), GATEWAY),
+        api_server_cidrs=(CLUSTER,),
+        node_cidrs=(CLUSTER,),
+        readers_namespaces=(keda.NAMESPACE,),
     )
+    scaling = keda.KedaSpec(IMAGE, IMAGE, (MODELS,), api_server_cidrs=(CLUSTER,))
     manifests = [
-        *(default_deny_manifest(namespace) for namespace in (MODELS, GATEWAY, MONITORING)),
+        *(default_deny_manifest(namespace) for namespace in (MODELS, GATEWAY, MONITORING, keda.NAMESPACE)),
         *network_policies(gateway),
+        *keda.network_policies(scaling),
         *server_manifests(server),
         *monitoring_manifests(monitoring),
     ]

@@ -261,5 +261,6 @@ def test_our_own_stack_keeps_every_rule_and_a_public_model_is_refused_where_rule
     shown = work.refused("preview", "-s", "edge", "--policy-pack", "policies")
     assert sorted(line.split(": got ")[0].strip() for line in shown.splitlines() if ": got " in line) == [
         "HTTPRoute modelway-models/public-split: answers anyone",
+        "HTTPRoute modelway-models/public-unknown: answers anyone",
         "HTTPRoute modelway-models/public-v1: answers anyone",
     ]

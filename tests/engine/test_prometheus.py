@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from modelway.monitoring.config import ScrapeSpec, prometheus_config, recording_rules
+from modelway.monitoring.config import ScrapeSpec, prometheus_config, prometheus_rules
 
 from tools.progress import Progress
 from tools.toolchain import ensure
@@ -47,7 +47,7 @@ tests:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(recording_rules()))
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(prometheus_rules()))
     config = {**prometheus_config(SPEC), "rule_files": [str(tmp_path / "rules.yml")]}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     (tmp_path / "tests.yml").write_text(SERIES)

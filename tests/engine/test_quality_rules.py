@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from modelway.monitoring.config import recording_rules
+from modelway.monitoring.config import prometheus_rules
 from modelway.monitoring.quality import MINIMUM_ROWS, MINIMUM_TRUTHS, OTHER, SMOOTHING_ROWS
 from modelway_server import drift, feedback
 from modelway_server.drift_window import DriftWindow
@@ -50,7 +50,7 @@ def judge(folder: Path, given: list[dict[str, str]], expected: dict[str, Value],
         }
         for expr, value in expected.items()
     ]
-    rules = recording_rules()
+    rules = prometheus_rules()
     for group in rules["groups"]:
         # Evaluated each minute of the day, they take promtool a minute.
         group["interval"] = "1h"

@@ -14,13 +14,14 @@ from tests.unit.k8s_facts import KEYS, PROMETHEUS, Server, Version, versions
 
 Manifest = dict[str, Any]
 
-CLUSTER_SCOPED = ("ClusterRole", "ClusterRoleBinding", "GatewayClass", "Namespace", "ClusterIssuer")
+CLUSTER_SCOPED = ("APIService", "ClusterRole", "ClusterRoleBinding", "GatewayClass", "Namespace", "ClusterIssuer")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DIGEST = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 NAME, COMPONENT, VERSION, PART_OF = (f"app.kubernetes.io/{key}" for key in ("name", "component", "version", "part-of"))
 POD_FIELDS = {
     *("serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "terminationGracePeriodSeconds"),
     *("securityContext", "topologySpreadConstraints", "containers", "volumes", "tolerations"),
+    "initContainers",
 }
 CONTAINER_FIELDS = {
     *("name", "image", "imagePullPolicy", "ports", "env", "command", "args", "startupProbe", "readinessProbe"),
@@ -94,7 +95,8 @@ def identities(objects: Objects) -> None:
     for manifest in objects.manifests:
         metadata = manifest["metadata"]
         labels = metadata["labels"]
-        assert DNS_LABEL.fullmatch(metadata["name"])
+        # That of an APIService is its version and group.
+        assert manifest["kind"] == "APIService" or DNS_LABEL.fullmatch(metadata["name"])
         assert ("namespace" in metadata) is (manifest["kind"] not in CLUSTER_SCOPED)
         assert labels[PART_OF] == "modelway"
         assert manifest["kind"] == "Namespace" or (labels[NAME] and labels[COMPONENT])
@@ -106,7 +108,13 @@ def identities(objects: Objects) -> None:
 def namespaces(objects: Objects) -> None:
     """Pod Security enforced, audited and warned about at a pinned version, and traffic denied, in each namespace."""
     if objects.name == "namespaces":
-        for name in ("modelway-models", "modelway-gateway", "modelway-monitoring", "modelway-cert-manager"):
+        for name in (
+            "modelway-models",
+            "modelway-gateway",
+            "modelway-monitoring",
+            "modelway-cert-manager",
+            "modelway-keda",
+        ):
             modes = {
                 f"pod-security.kubernetes.io/{mode}{suffix}": value
                 for mode in ("enforce", "audit", "warn")
@@ -125,6 +133,7 @@ def pods(objects: Objects) -> None:
         user = {"runAsNonRoot": True, "runAsUser": server.user, "runAsGroup": server.user}
         seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
         assert set(pod) <= POD_FIELDS
+        assert ("initContainers" in pod) is bool(server.fetch)
         assert set(container) <= CONTAINER_FIELDS
         assert pod["securityContext"] == {**user, **seccomp, "fsGroup": server.user}
         assert container["securityContext"] == {
@@ -165,8 +174,10 @@ def volumes(objects: Objects) -> None:
     for _, server, pod, container in objects.containers():
         mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
         assert len(mounts) == len(container["volumeMounts"])
-        assert sorted(mounts) == sorted(volume["name"] for volume in pod["volumes"])
-        for volume in pod["volumes"]:
+        # What only the init container sees is held by `k8s_fetch_checks`.
+        volumes = [volume for volume in pod["volumes"] if volume["name"] not in ("source", "source-credentials")]
+        assert sorted(mounts) == sorted(volume["name"] for volume in volumes)
+        for volume in volumes:
             mount = mounts[volume["name"]]
             assert set(mount) <= {"name", "mountPath", "readOnly"}
             assert mount["mountPath"] in server.folders
@@ -200,8 +211,9 @@ def _content(kind: str, source: dict[str, Any], folder: str) -> None:
 
 
 def probes(objects: Objects) -> None:
-    """Three probes that ask the pod itself, at ports and paths that it has."""
+    """Three probes that ask the pod itself, at ports and paths that it has; a server that hangs is found in time."""
     for _, server, _, container in objects.containers():
+        ours = container["name"] == "server"
         assert [port["name"] for port in container["ports"]] == list(server.ports)
         for port in container["ports"]:
             assert port == {"name": port["name"], "containerPort": server.ports[port["name"]], "protocol": "TCP"}
@@ -209,10 +221,17 @@ def probes(objects: Objects) -> None:
         for probe, path in paths.items():
             found = container[probe]
             assert found["httpGet"] == {"path": path, "port": server.probed, "scheme": "HTTP"}
-            assert set(found) == {"httpGet", "periodSeconds", "timeoutSeconds", "failureThreshold"}
+            hangs = {"terminationGracePeriodSeconds"} if ours and probe == "livenessProbe" else set()
+            assert set(found) == {"httpGet", "periodSeconds", "timeoutSeconds", "failureThreshold", *hangs}
             assert 1 <= found["periodSeconds"] <= 15
-            assert 2 <= found["timeoutSeconds"] <= 3
+            assert 1 <= found["timeoutSeconds"] <= 3
             assert found["failureThreshold"] >= 2
+        if ours:
+            ready, live = container["readinessProbe"], container["livenessProbe"]
+            # Out of the rotation within 5 s, restarted within 30 s: the first look may just have passed.
+            assert (ready["failureThreshold"] + 1) * max(ready["periodSeconds"], ready["timeoutSeconds"]) <= 5
+            assert (live["failureThreshold"] + 1) * live["periodSeconds"] + live["terminationGracePeriodSeconds"] <= 27
+            assert live["terminationGracePeriodSeconds"] >= 5
         assert container["startupProbe"]["failureThreshold"] == server.startup
 
 
@@ -223,7 +242,9 @@ def rollouts(objects: Objects) -> None:
         metadata = deployment["template"]["metadata"]
         own = selector_of(name, objects)
         assert deployment["selector"] == {"matchLabels": own}
-        assert metadata["labels"] == {**own, PART_OF: "modelway"}
+        shadows = [version.full_name for version in versions(objects.name) if version.shadow]
+        copies_only = {"modelway.dev/shadow": "true"} if name in shadows else {}
+        assert metadata["labels"] == {**own, PART_OF: "modelway", **copies_only}
         fields = {"replicas", "selector", "strategy", "template"}
         if name == "prometheus":
             assert set(deployment) == fields
@@ -239,7 +260,7 @@ def rollouts(objects: Objects) -> None:
             "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
         }
         assert deployment["minReadySeconds"] >= 5
-        assert deployment["progressDeadlineSeconds"] == max(300, server.startup + 180)
+        assert deployment["progressDeadlineSeconds"] == max(300, server.startup + 180) + server.fetch
         assert deployment["revisionHistoryLimit"] == 5
         drain = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": drain}}}
@@ -274,6 +295,7 @@ def availability(objects: Objects) -> None:
                 "minReplicas": 2,
                 "maxReplicas": 5,
                 "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+                "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
             }
 
 

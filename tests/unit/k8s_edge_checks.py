@@ -1,9 +1,10 @@
 """What the objects around the servers must say: who reaches whom, who may ask the API server, what the gateway does."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.unit.k8s_checks import COMPONENT, NAME, PART_OF, Objects, bare, selector
-from tests.unit.k8s_facts import Version, versions
+from tests.unit.k8s_facts import ALIASES, FETCHED, Version, versions
 
 GATEWAY, MONITORING = "modelway-gateway", "modelway-monitoring"
 API_GROUP, RBAC = "gateway.networking.k8s.io", "rbac.authorization.k8s.io"
@@ -30,6 +31,15 @@ def _address(cidr: str | None, *ports: int) -> dict[str, Any]:
 
 
 DNS = {"to": [_in("kube-system", **{"k8s-app": "kube-dns"})], "ports": [{"protocol": "UDP", "port": 53}, *_tcp(53)]}
+EGRESS: dict[str, list[Any]] = {
+    "bucket": [DNS, {"to": [_in("storage")], "ports": [{"protocol": "TCP"}]}],
+    "google": [DNS, _address(None, 443), _address("169.254.169.252/32", 988), _address("169.254.169.254/32", 80)],
+    "amazon": [DNS, _address(None, 443), _address("169.254.170.23/32", 80)],
+    "web": [DNS, _address("192.0.2.0/24", 8443)],
+    "address": [_address("192.0.2.9/32", 80)],
+    "volume": [],
+}
+"""What versions reach that fetch their model from there."""
 OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 PROXY = {COMPONENT: "proxy"}
 CONTROLLER = {"control-plane": "envoy-gateway"}
@@ -46,16 +56,22 @@ def _closed(objects: Objects, name: str, pods: dict[str, str], ingress: list[Any
 
 
 def server_traffic(objects: Objects) -> None:
-    """Only proxies reach the port of predictions and only Prometheus the one of metrics; a server reaches nothing."""
+    """Only proxies reach the port of predictions and only Prometheus the one of metrics; a server reaches nothing, or
+    where it gets its model.
+    """
     for version in versions(objects.name):
         ingress = [
-            {"from": [_in(GATEWAY, **PROXY)], "ports": _tcp(version.server.ports["http"])},
+            {
+                "from": [_in("ingress-nginx") if objects.name == "ingress-plain" else _in(GATEWAY, **PROXY)],
+                "ports": _tcp(version.server.ports["http"]),
+            },
             {
                 "from": [_in(MONITORING, **{COMPONENT: "prometheus"})],
                 "ports": _tcp(version.server.metrics_port),
             },
         ]
-        _closed(objects, version.full_name, selector(version), ingress, [])
+        egress = EGRESS[version.name] if version.model == FETCHED else []
+        _closed(objects, version.full_name, selector(version), ingress, egress)
 
 
 def platform_traffic(objects: Objects) -> None:
@@ -103,9 +119,14 @@ def platform_traffic(objects: Objects) -> None:
             api_server,
             _address("192.0.2.0/24" if known else None, 10250),
             {"to": [{**_in(namespace), **server} for namespace in namespaces]},
+            {"to": [_in(namespace, **{COMPONENT: "rollout-judge"}) for namespace in namespaces], "ports": _tcp(9090)},
             {"to": [_in(GATEWAY)], "ports": _tcp(19001)},
         ]
-        _closed(objects, "prometheus", own, [], egress)
+        readers = [
+            _in(each, **{"modelway.dev/reads-prometheus": "true"}) for each in ("modelway-models", "modelway-keda")
+        ]
+        asking = [{"from": readers, "ports": _tcp(9090)}] if known else []
+        _closed(objects, "prometheus", own, asking, egress)
 
 
 def permissions(objects: Objects) -> None:
@@ -133,23 +154,77 @@ def permissions(objects: Objects) -> None:
 
 def routes(objects: Objects) -> None:
     """Exactly the public paths are routed, pinned by version and split by weight, each to its upstream path."""
-    found = versions(objects.name)
-    prefix = f"/{found[0].model}" if found else ""
-    for version in found:
-        paths = {**version.server.paths, **(dict.fromkeys(PINNED_ONLY, False) if version.docs else {})}
-        rules = _route(objects, version.full_name)
+    found = {version.name: version for version in versions(objects.name)}
+    if objects.name == "ingress-plain":
+        _ingress(objects, next(iter(found.values())))
+    if not found or objects.name == "ingress-plain":
+        return
+    model = next(iter(found.values())).model
+    names = dict(zip(found, found, strict=True)) | ALIASES.get(model, {})
+    for name, version in ((name, found[target]) for name, target in names.items()):
+        paths = version.server.paths | (dict.fromkeys(PINNED_ONLY, False) if version.docs else {})
+        rules = _route(objects, f"{model}-{name}")
         _rules(rules, version, "pinned", [{**_backend(version), "weight": 1}])
-        assert _matches(rules) == {
-            **{(below, prefix + f"/{version.name}" + path, None): path for path, below in paths.items()},
-            **{(below, prefix + path, version.name): path for path, below in paths.items() if path not in PINNED_ONLY},
-        }
-    if found:
-        rules = _route(objects, f"{found[0].model}-split")
-        weights = [100, *[0] * (len(found) - 1)]
-        backends = [{**_backend(version), "weight": weight} for version, weight in zip(found, weights, strict=True)]
-        _rules(rules, found[0], "split", backends)
-        common = set.intersection(*(set(version.server.paths) for version in found))
-        assert _matches(rules) == {(found[0].server.paths[path], prefix + path, None): path for path in common}
+        wanted: dict[tuple[bool, str, str | None], str] = {}
+        for path, below in paths.items():
+            wanted[below, f"/{model}/{name}{path}", None] = path
+            if path not in PINNED_ONLY:
+                wanted[below, f"/{model}{path}", name] = path
+        assert _matches(rules) == wanted
+    weighted = [version for version in found.values() if not version.shadow]
+    common = set.intersection(*(set(version.server.paths) for version in weighted))
+    _split(objects, weighted, [version for version in found.values() if version.shadow], common)
+    _unknown(objects, model, names, {path: weighted[0].server.paths[path] for path in common})
+
+
+def _ingress(objects: Objects, version: Version) -> None:
+    """The public paths of one version on a host of its own, and nothing that a controller would understand otherwise."""
+    ingress = objects.named("Ingress", f"{version.model}-split", "modelway-models")
+    assert ingress["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+    service = {"service": {"name": version.full_name, "port": {"name": "http"}}}
+    paths = [
+        {"path": path, "pathType": "Prefix" if below else "Exact", "backend": service}
+        for path, below in version.server.paths.items()
+    ]
+    rules = [{"host": f"{version.model}.example", "http": {"paths": paths}}]
+    assert ingress["spec"] == {"ingressClassName": "nginx", "rules": rules}
+
+
+def _split(objects: Objects, weighted: list[Version], shadows: list[Version], common: set[str]) -> None:
+    model = weighted[0].model
+    rules = _route(objects, f"{model}-split")
+    again = {"set": [{"name": "x-modelway-assignment", "value": "split"}]}
+    filters = [{"type": "RequestHeaderModifier", "requestHeaderModifier": again}]
+    # The first has all the weight; the places of the others are lent to it.
+    weights = [101 - len(weighted), *[1] * (len(weighted) - 1)]
+    backends = [{**_backend(weighted[0]), "weight": weight, "filters": filters} for weight in weights]
+    mirrors = [{"type": "RequestMirror", "requestMirror": {"backendRef": _backend(shadow)}} for shadow in shadows]
+    _rules(rules, weighted[0], "split", backends, mirrors)
+    assert _matches(rules) == {(weighted[0].server.paths[path], f"/{model}{path}", None): path for path in common}
+
+
+def _unknown(objects: Objects, model: str, names: dict[str, str], common: dict[str, bool]) -> None:
+    """Whatever else is below the model's path, or names a version in the header that there is not, gets a list."""
+    name = f"{model}-unknown"
+    (rule,) = _route(objects, name)
+    reference = {"group": "gateway.envoyproxy.io", "kind": "HTTPRouteFilter", "name": name}
+    assert rule["filters"] == [{"type": "ExtensionRef", "extensionRef": reference}]
+    assert set(rule) == {"matches", "filters"}
+    header = [{"type": "RegularExpression", "name": "x-model-version", "value": ".*"}]
+    below, *named = rule["matches"]
+    assert below == {"path": {"type": "PathPrefix", "value": f"/{model}"}}
+    assert all(match["headers"] == header for match in named)
+    assert {match["path"]["value"]: match["path"]["type"] for match in named} == {
+        f"/{model}{path}": "PathPrefix" if prefix else "Exact" for path, prefix in common.items()
+    }
+    answer = objects.named("HTTPRouteFilter", name, "modelway-models")["spec"]
+    direct = answer["directResponse"]
+    assert (set(answer), direct["statusCode"]) == ({"directResponse"}, 404)
+    assert set(direct) == {"statusCode", "body"}
+    assert set(direct["body"]) == {"type", "inline"}
+    assert direct["body"]["type"] == "Inline"
+    listed = set(direct["body"]["inline"].replace(",", "").split())
+    assert listed >= set(names)
 
 
 def _route(objects: Objects, name: str) -> list[Any]:
@@ -178,14 +253,18 @@ def _backend(version: Version) -> dict[str, Any]:
     return {"group": "", "kind": "Service", "name": version.full_name, "port": 8080}
 
 
-def _rules(rules: list[Any], version: Version, assignment: str, backends: list[Any]) -> None:
+def _rules(
+    rules: list[Any], version: Version, assignment: str, backends: list[Any], mirrors: Sequence[Any] = ()
+) -> None:
     headers: dict[str, Any] = {"set": [{"name": "x-modelway-assignment", "value": assignment}]}
     if version.model == "jwt":
         headers["remove"] = ["authorization"]
     seconds = 20 if version.model == "keyed" else version.server.timeout
     for rule in rules:
         assert set(rule) == {"matches", "filters", "timeouts", "backendRefs"}
-        rewrite, modifier = rule["filters"]
+        rewrite, modifier, *copies = rule["filters"]
+        feedback = rewrite["urlRewrite"]["path"].get("replaceFullPath") == "/feedback"
+        assert copies == ([] if feedback else list(mirrors))
         assert (rewrite["type"], set(rewrite["urlRewrite"])) == ("URLRewrite", {"path"})
         assert modifier == {"type": "RequestHeaderModifier", "requestHeaderModifier": headers}
         assert rule["timeouts"] == {"request": f"{seconds}s"}

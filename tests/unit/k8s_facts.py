@@ -1,6 +1,7 @@
 """What the sets of `k8s_objects` must contain, as facts that are written down once more instead of being computed."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 TEMPORARY, SHARED, CACHE = "/tmp", "/dev/shm", "/var/cache/modelway"  # noqa: S108
 FEEDBACK = "/var/run/secrets/modelway/feedback"
@@ -30,6 +31,8 @@ class Server:
     timeout: int = 30
     """Seconds that a request may take."""
     gpus: int = 0
+    fetch: int = 0
+    """Seconds that the slowest fetch of its model may take."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Version:
     """None: an autoscaler decides."""
     feedback: bool = False
     docs: bool = False
+    shadow: bool = False
 
     @property
     def full_name(self) -> str:
@@ -93,6 +97,13 @@ PROMETHEUS = Server(
 )
 
 
+FETCHED, MODEL_FOLDER, SUM = "fetched", "/var/lib/modelway/model", "5e" * 32
+"""A model whose versions are named after where they fetch it, where they have it, and its sum."""
+FETCHING = replace(OURS, folders=(TEMPORARY, MODEL_FOLDER), fetch=204)
+ALIASES = {"header": {"champion": "v0", "next": "v1"}}
+"""Other names of versions, by model."""
+
+
 def versions(set_name: str) -> list[Version]:
     """Versions in the set of this name; none where it holds no model."""
     kind, _, detail = set_name.partition("-")
@@ -100,11 +111,21 @@ def versions(set_name: str) -> list[Version]:
         return [_runtime("iris", detail)]
     if kind == "mixed":
         return [_runtime("mixed", runtime) for runtime in RUNTIMES if runtime != "vllm"]
+    if kind == "ingress":
+        return [Version(detail, "v0", OURS, 2)]
     if kind == "access":
         return [Version(detail, "v0", OURS, 2)]
+    if kind == FETCHED:
+        sources = ("google", "amazon", "web", "address", "volume")
+        small = replace(FETCHING, fetch=6)
+        return [Version(kind, "bucket", small, 2), *(Version(kind, name, FETCHING, 2) for name in sources)]
+    if kind == "routes":
+        both = [Version("header", "v0", OURS, 2), Version("header", "v1", OURS, 2)]
+        shadow = Version("header", "v2", OURS, 2, shadow=True)
+        return [*both, shadow] if detail == "header" else [Version("cookie", "v0", OURS, 2)]
     if kind == "versions":
         plain = [Version(f"iris-{detail}", f"v{number}", OURS, 2 if number else 3) for number in range(int(detail))]
-        more = {"server": WITH_FEEDBACK, "replicas": None, "feedback": True, "docs": True}
+        more: dict[str, Any] = {"server": WITH_FEEDBACK, "replicas": None, "feedback": True, "docs": True}
         return [replace(version, **more) if number % 2 else version for number, version in enumerate(plain)]
     return []
 

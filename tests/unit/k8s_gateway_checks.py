@@ -19,7 +19,8 @@ LOGGED = {
     *("time", "request_id", "client", "address", "method", "host", "path", "status", "details", "route", "server"),
     *("milliseconds", "bytes_received", "bytes_sent"),
 }
-STATUSES = [400, 401, 403, 404, 408, 413, 426, 429, 431, 500, 502, 503, 504]
+STATUSES = [400, 401, 403, 408, 413, 426, 429, 431, 500, 502, 503, 504, 404, 404]
+"""404 twice: where there is no route, and what a route answers by itself."""
 
 
 @dataclass(frozen=True)
@@ -272,12 +273,23 @@ def errors(objects: Objects) -> None:
             assert "http_connection_manager" in operation["jsonPath"]
             mappers = operation["value"]["mappers"]
             assert [_mapped(mapper) for mapper in mappers] == STATUSES
+            *others, unrouted, direct = mappers
+            assert all("status_code_filter" in each["filter"] for each in (*others, direct))
+            assert unrouted["filter"]["and_filter"]["filters"][1:] == [{"response_flag_filter": {"flags": ["NR"]}}]
+            assert _error(direct) == "%LOCAL_REPLY_BODY%"
+            assert all(re.fullmatch(r"[a-z ]{10,}", _error(each)) for each in (*others, unrouted))
+
+
+def _error(mapper: dict[str, Any]) -> str:
+    return str(mapper["body_format_override"]["json_format"]["error"])
 
 
 def _mapped(mapper: dict[str, Any]) -> int:
-    value = mapper["filter"]["status_code_filter"]["comparison"]["value"]
+    both = mapper["filter"].get("and_filter", {}).get("filters", [mapper["filter"]])
+    value = both[0]["status_code_filter"]["comparison"]["value"]
     comparison = {"op": "EQ", "value": {"default_value": value["default_value"], "runtime_key": "modelway.unset"}}
-    assert mapper["filter"] == {"status_code_filter": {"comparison": comparison}}
+    assert both[0] == {"status_code_filter": {"comparison": comparison}}
+    assert list(mapper["filter"]) in (["status_code_filter"], ["and_filter"])
     wanted = {"x-request-id": "%REQ(X-REQUEST-ID)%"}
     if value["default_value"] in (429, 503):
         wanted["retry-after"] = "1"
@@ -289,7 +301,6 @@ def _mapped(mapper: dict[str, Any]) -> int:
     body = mapper["body_format_override"]["json_format"]
     assert set(body) == {"error", "request_id"}
     assert body["request_id"] == "%REQ(X-REQUEST-ID)%"
-    assert re.fullmatch(r"[a-z ]{10,}", body["error"])
     return int(value["default_value"])
 
 
@@ -309,10 +320,28 @@ def access(objects: Objects) -> None:
         assert ("lua" in found["spec"]) is (kind == "EnvoyExtensionPolicy")
 
 
+def short_connections(objects: Objects) -> None:
+    """The proxies forget a connection long before MLServer, or whoever hangs up first, ends it after 5 s."""
+    if (model := HASTY.get(objects.name)) is not None:
+        target = {"group": API_GROUP, "kind": "HTTPRoute", "matchLabels": {NAME: model, COMPONENT: "route"}}
+        found = objects.named("BackendTrafficPolicy", model)
+        assert found["metadata"]["namespace"] == "modelway-models"
+        assert found["spec"] == {
+            "targetSelectors": [target],
+            "timeout": {"http": {"connectionIdleTimeout": "2s"}},
+        }
+
+
 def _rate(requests: int, **selector: Any) -> dict[str, Any]:
     return {"clientSelectors": [selector], "limit": {"requests": requests, "unit": "Second"}}
 
 
+def _hash(**key: Any) -> dict[str, Any]:
+    return {"type": "ConsistentHash", "consistentHash": key}
+
+
+HASTY = {"runtime-mlserver": "iris", "mixed": "mixed"}
+"""Models by the set in which one version keeps connections for 5 s only."""
 EVERY_PATH = {"path": {"type": "PathPrefix", "value": "/"}}
 EACH_CLIENT: dict[str, Any] = {"headers": [{"type": "Distinct", "name": "x-modelway-client"}]}
 IDLE = {"timeout": {"http": {"connectionIdleTimeout": "30s"}}}
@@ -383,8 +412,12 @@ ACCESS: dict[str, dict[str, dict[str, Any]]] = {
         }
     },
     "internal": {"BackendTrafficPolicy": {**IDLE, "requestBuffer": {"limit": "65536"}}},
+    "header": {
+        "BackendTrafficPolicy": {**IDLE, "loadBalancer": _hash(type="Headers", headers=[{"name": "x-user-id"}])}
+    },
+    "cookie": {"BackendTrafficPolicy": {**IDLE, "loadBalancer": _hash(type="Cookie", cookie={"name": "uid"})}},
 }
-"""Policies of the models of `k8s_objects.POLICIES`; a Lua script is looked at in `access`."""
+"""Policies of the models of `k8s_objects.POLICIES` and `ROUTED`; a Lua script is looked at in `access`."""
 
 GATEWAY_CHECKS = (proxies, gateways, redirect, certificates, connections, errors)
 
@@ -396,4 +429,4 @@ def gateway(objects: Objects) -> None:
             check(objects)
 
 
-CHECKS = (gateway, access)
+CHECKS = (gateway, access, short_connections)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.unit.aws_mutants import removals
+from tests.unit.cloud_mutants import removals
 
 Manifest = dict[str, Any]
 Change = Callable[[Any], None]
@@ -28,7 +28,9 @@ PLUMBING = {
         "what a server is told, not what it may do; test_runtimes.py and test_prometheus.py hold it"
     ),
     r"Deployment/[^/]+/metadata\.annotations": "how long the engine waits",
-    r"ConfigMap/": "what Prometheus is told; test_prometheus.py and test_quality_rules.py hold it",
+    r"ScaledObject/[^/]+/spec\.triggers\.\d+\.metadata\.query": "what is asked; test_autoscaling.py holds it",
+    r"ConfigMap/[^/]+/data": "what Prometheus and judges are told; test_prometheus.py and test_handover.py hold it",
+    r"ConfigMap/prometheus-": "without it Prometheus does not start",
     r"ServiceAccount/[^/]+/imagePullSecrets": "without it an image is not pulled: a pod that does not start",
     r"[^/]+/[^/]+/(apiVersion|kind)$": "no object without them: the API server and our own tables refuse it",
 }
@@ -74,9 +76,14 @@ def weakenings(manifest: Manifest) -> Iterator[tuple[str, Change]]:
         "Deployment": _DEPLOYMENT,
         "PodDisruptionBudget": {"maxUnavailable": lambda each: each["spec"].update(maxUnavailable="100%")},
         "HorizontalPodAutoscaler": {"minReplicas": lambda each: each["spec"].update(minReplicas=1)},
+        "ScaledObject": {"asleep": lambda each: each["spec"].update(minReplicaCount=None)},
+        "Lease": {"held by nobody that runs": lambda each: each["spec"].update(holderIdentity="other")},
+        "APIService": {"unchecked": lambda each: each["spec"].update(insecureSkipTLSVerify=True)},
         "EnvoyProxy": _ENVOY_PROXY,
         "Gateway": _GATEWAY,
-        "HTTPRoute": _ROUTE if "timeouts" in manifest.get("spec", {}).get("rules", [{}])[0] else _REDIRECT,
+        "HTTPRoute": _routes(manifest.get("spec", {}).get("rules", [{}])[0]),
+        "HTTPRouteFilter": _ANSWER,
+        "Ingress": _INGRESS,
         "ClientTrafficPolicy": _CONNECTIONS,
         "SecurityPolicy": _security_policy(manifest.get("spec", {})),
         "BackendTrafficPolicy": _limits(manifest.get("spec", {})),
@@ -250,7 +257,7 @@ _ROUTE: dict[str, Change] = {
     "another gateway": lambda each: each["spec"]["parentRefs"].append({"name": "other"}),
     "another rule": lambda each: each["spec"]["rules"].append({"backendRefs": [{"name": "x", "port": 9090}]}),
     "endless request": lambda each: _rule(each)["timeouts"].update(request="0s"),
-    "client says how it was assigned": lambda each: _rule(each)["filters"].pop(),
+    "client says how it was assigned": lambda each: _rule(each)["filters"].pop(1),
 }
 
 _REDIRECT: dict[str, Change] = {
@@ -258,6 +265,29 @@ _REDIRECT: dict[str, Change] = {
     "to another host": lambda each: _rule(each)["filters"][0]["requestRedirect"].update(hostname="other.example"),
     "answers itself": lambda each: _rule(each).update(filters=[], backendRefs=[{"name": "x", "port": 80}]),
     "on every listener": lambda each: each["spec"].update(parentRefs=[{"name": "modelway"}]),
+}
+_UNKNOWN: dict[str, Change] = {
+    "every path": lambda each: _rule(each)["matches"][0]["path"].update(value="/"),
+    "one header": lambda each: _rule(each)["matches"][1]["headers"][0].update(type="Exact", value="v9"),
+    "another answer": lambda each: _rule(each)["filters"][0]["extensionRef"].update(name="other"),
+    "left to a server": lambda each: _rule(each).update(filters=[], backendRefs=[{"name": "x", "port": 8080}]),
+}
+_INGRESS: dict[str, Change] = {
+    "every host": lambda each: _rule(each).pop("host"),
+    "every path": lambda each: _rule(each)["http"]["paths"][0].update(path="/", pathType="Prefix"),
+    "admin port": lambda each: _rule(each)["http"]["paths"][0]["backend"]["service"].update(port={"number": 9090}),
+    "default backend": _spec(defaultBackend={"service": {"name": "x", "port": {"number": 80}}}),
+    "a snippet": lambda each: each["metadata"]["annotations"].update(
+        {"nginx.ingress.kubernetes.io/configuration-snippet": "return 200;"}
+    ),
+}
+_ANSWER: dict[str, Change] = {
+    "found": lambda each: each["spec"]["directResponse"].update(statusCode=200),
+    "no list": lambda each: each["spec"]["directResponse"]["body"].update(inline=""),
+    "from elsewhere": lambda each: each["spec"]["directResponse"].update(
+        body={"type": "ValueRef", "valueRef": {"kind": "ConfigMap", "name": "x"}}
+    ),
+    "rewrites": _spec(urlRewrite={"hostname": {"type": "Backend"}}),
 }
 _CONNECTIONS: dict[str, Change] = {
     "TLS 1.0": _spec(tls={"minVersion": "1.0"}),
@@ -283,6 +313,21 @@ _CERTIFICATE: dict[str, Change] = {
     "every host": lambda each: each["spec"].update(dnsNames=["*"]),
     "another issuer": lambda each: each["spec"]["issuerRef"].update(kind="ClusterIssuer"),
 }
+
+
+def _routes(first: Manifest) -> dict[str, Change]:
+    """Changes of a route by what its first rule does."""
+    if "timeouts" not in first:
+        return _UNKNOWN if first.get("filters", [{}])[0].get("type") == "ExtensionRef" else _REDIRECT
+    found = dict(_ROUTE)
+    if any(each["type"] == "RequestMirror" for each in first.get("filters", [])):
+        found["copies to another"] = lambda each: _rule(each)["filters"][-1]["requestMirror"]["backendRef"].update(
+            name="other"
+        )
+        found["no copies"] = lambda each: _rule(each)["filters"].pop()
+    if first.get("backendRefs", [{}])[0].get("filters"):
+        found["one pool of pods"] = lambda each: _rule(each)["backendRefs"][0].pop("filters")
+    return found
 
 
 def _security_policy(spec: Manifest) -> dict[str, Change]:
@@ -320,6 +365,11 @@ def _limits(spec: Manifest) -> dict[str, Change]:
             requests=500
         )
         found["only watched"] = lambda each: each["spec"]["rateLimit"]["local"]["rules"][0].update(shadowMode=True)
+    if "loadBalancer" in spec:
+        found["by chance"] = lambda each: each["spec"].update(loadBalancer={"type": "LeastRequest"})
+        found["by address"] = lambda each: each["spec"]["loadBalancer"].update(consistentHash={"type": "SourceIP"})
+    if "cookie" in spec.get("loadBalancer", {}).get("consistentHash", {}):
+        found["cookie is made"] = lambda each: each["spec"]["loadBalancer"]["consistentHash"]["cookie"].update(ttl="1h")
     if "requestBuffer" in spec:
         found["large bodies"] = lambda each: each["spec"]["requestBuffer"].update(limit="1Gi")
     return found

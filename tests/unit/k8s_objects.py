@@ -10,14 +10,21 @@ from modelway.gateway import objects as gateway_objects
 from modelway.gateway.api_keys import api_keys_manifest
 from modelway.gateway.cert_manager import CertManagerSpec
 from modelway.gateway.objects import GatewaySpec, crd_manifests, gateway_manifests, network_policies
-from modelway.gateway.policy import Auth, Cors, Jwt, Limits, Policy
+from modelway.gateway.policy import Auth, Cors, Jwt, Limits, Policy, Sticky
 from modelway.gateway.tls import Tls
 from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.objects import MonitoringSpec, monitoring_manifests
 from modelway.namespace import default_deny_manifest, namespace_manifest
 from modelway.registry.existing import docker_config, pull_secret_manifest
+from modelway.rollout.objects import JudgeSpec, judge_manifests, own_route
+from modelway.scaling import objects as keda_objects
+from modelway.scaling.objects import KedaSpec, keda_manifests
+from modelway.serving.autoscaling import autoscaler
+from modelway.serving.autoscaling_checks import Autoscaling
+from modelway.serving.fetch import fetch_of
+from modelway.serving.ingress import ingress_manifest
 from modelway.serving.model_service import new_feedback_key, policy_manifests
-from modelway.serving.objects import Autoscaling, ServerSpec, feedback_key_manifest, server_manifests
+from modelway.serving.objects import ServerSpec, feedback_key_manifest, server_manifests
 from modelway.serving.routes import Arm, RouteSpec, route_manifests
 from modelway.serving.runtimes import Options, runtime_of
 
@@ -40,6 +47,35 @@ POLICIES: Mapping[str, Policy] = {
     "internal": Policy("internal", Limits(body_bytes=65536)),
 }
 """Models by who may ask them, and how much."""
+ROUTED: Mapping[str, Mapping[str, Any]] = {
+    "header": {"sticky": Sticky(header="x-user-id"), "aliases": {"champion": "v0", "next": "v1"}},
+    "cookie": {"sticky": Sticky(cookie="uid")},
+}
+"""Models by what keeps a user on one version; the first has a shadow too."""
+
+FETCHES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "bucket": (
+        "s3://models/iris",
+        {
+            "size_limit_mib": 64,
+            "credentials": {"secret": "store", "key": "file"},
+            "endpoint": "http://store.storage.svc:9000",
+            "region": "eu-central-1",
+        },
+    ),
+    "google": (
+        "gs://models/iris",
+        {"identity_annotations": {"iam.gke.io/gcp-service-account": "models@project.iam.gserviceaccount.com"}},
+    ),
+    "amazon": ("s3://models/iris", {}),
+    "web": (
+        "https://models.example:8443/iris",
+        {"credentials": {"secret": "store", "key": "file"}, "egress_cidrs": ["192.0.2.0/24"]},
+    ),
+    "address": ("http://192.0.2.9/iris", {}),
+    "volume": ("file:///iris", {"volume_claim": "models"}),
+}
+"""Where the versions of these names fetch their model."""
 
 _HOSTS = ("models.example", "192.0.2.7")
 _PLAIN = GatewaySpec("modelway", GATEWAY, (MODELS,), MONITORING)
@@ -71,6 +107,30 @@ CERT_MANAGERS: Mapping[str, CertManagerSpec] = {
     ),
 }
 
+KEDAS: Mapping[str, KedaSpec] = {
+    "keda": KedaSpec(IMAGE, IMAGE, (MODELS,)),
+    "keda-known": KedaSpec(IMAGE, IMAGE, (MODELS, "more-models"), api_server_cidrs=("192.0.2.10/32",)),
+}
+SCALERS: Mapping[str, Autoscaling] = {
+    "busy": Autoscaling(2, 5, metric="inFlight", in_flight_requests_per_pod=4),
+    "slow": Autoscaling(1, 5, metric="latency", latency_seconds=0.1),
+    "asleep": Autoscaling(
+        0, 5, metric="queue", queued_rows_per_pod=4, idle_seconds=120, waking_routes=("iris-asleep", "iris-split")
+    ),
+    "adapted": Autoscaling(2, 5, metric="queue", queued_rows_per_pod=20, source="pods"),
+}
+"""What watches versions of these names that scale by more than CPU."""
+
+PROMETHEUS_URL = f"http://prometheus.{MONITORING}.svc:9090"
+JUDGES: Mapping[str, JudgeSpec] = {
+    name: JudgeSpec(model, MODELS, IMAGE, "{}", "{}", "0123456789abcdef", PROMETHEUS_URL, GATEWAY, MONITORING, **more)
+    for name, model, more in (
+        ("rollout", "iris", {}),
+        ("rollout-known", "wine", {"api_server_cidrs": ("192.0.2.10/32",), "pull_secret": "registry-pull"}),
+    )
+}
+"""Judges of experiments, without and with every option."""
+
 PROMETHEUS: Mapping[str, MonitoringSpec] = {
     "monitoring": MonitoringSpec(MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY)),
     "monitoring-known-nodes": MonitoringSpec(
@@ -79,6 +139,7 @@ PROMETHEUS: Mapping[str, MonitoringSpec] = {
         ScrapeSpec((MODELS, "more-models"), GATEWAY, kubelet_insecure_tls=True),
         api_server_cidrs=("192.0.2.10/32",),
         node_cidrs=("192.0.2.0/24",),
+        readers_namespaces=(MODELS, "modelway-keda"),
     ),
 }
 
@@ -86,6 +147,7 @@ PROMETHEUS: Mapping[str, MonitoringSpec] = {
 def sets() -> dict[str, list[Manifest]]:
     """Objects by the name of what is deployed: a namespace, a gateway, a monitoring stack or a model."""
     namespaces = {MODELS: True, GATEWAY: False, MONITORING: False, cert_manager.NAMESPACE: False}
+    namespaces[keda_objects.NAMESPACE] = False
     found: dict[str, list[Manifest]] = {
         "namespaces": [
             manifest
@@ -101,6 +163,11 @@ def sets() -> dict[str, list[Manifest]]:
         found[name] = [*gateway_manifests(gateway), *network_policies(gateway)]
     for name, manager in CERT_MANAGERS.items():
         found[name] = cert_manager.network_policies(manager)
+    for name, keda in KEDAS.items():
+        found[name] = keda_manifests(keda)
+    found["scalers"] = [_scaler(version, autoscaling) for version, autoscaling in SCALERS.items()]
+    for name, judge in JUDGES.items():
+        found[name] = list(judge_manifests(judge).values())
     for name, monitoring in PROMETHEUS.items():
         found[name] = monitoring_manifests(monitoring)
     for runtime in FULL:
@@ -110,24 +177,37 @@ def sets() -> dict[str, list[Manifest]]:
     found["mixed"] = model(mixed, "iris.example")
     for name, policy in POLICIES.items():
         found[f"access-{name}"] = model([ServerSpec(name, "v0", MODELS, IMAGE, GATEWAY, MONITORING)], None, policy)
+    plain = ServerSpec("plain", "v0", MODELS, IMAGE, "ingress-nginx", MONITORING, gateway_pods={})
+    routes = RouteSpec("plain", MODELS, "", "", [Arm("v0", "plain-v0", 100, plain.server)], "", "plain.example")
+    found["ingress-plain"] = [*server_manifests(plain), ingress_manifest(routes, "nginx")]
+    for key, routed in ROUTED.items():
+        arms = [ServerSpec(key, "v0", MODELS, IMAGE, GATEWAY, MONITORING)]
+        if key == "header":
+            arms += [replace(arms[0], version="v1"), replace(arms[0], version="v2", shadow=True)]
+        found[f"routes-{key}"] = model(arms, **routed)
+    found["fetched"] = model([_fetching(name, {"source": source, **more}) for name, (source, more) in FETCHES.items()])
     for count in (1, 2, 8):
         found[f"versions-{count}"] = model([_version(f"iris-{count}", number) for number in range(count)])
     return found
 
 
-def model(versions: list[ServerSpec], host: str | None = None, policy: Policy | None = None) -> list[Manifest]:
-    """All objects of a model with these versions; the first has all the weight."""
+def model(
+    versions: list[ServerSpec], host: str | None = None, policy: Policy | None = None, **more: Any
+) -> list[Manifest]:
+    """All objects of a model with these versions; the first has all the weight. `more` is of the routes."""
     name = versions[0].model
-    arms = [Arm(spec.version, spec.name, 100 if spec is versions[0] else 0, spec.server) for spec in versions]
+    arms = [
+        Arm(spec.version, spec.name, 100 if spec is versions[0] else 0, spec.server, spec.shadow) for spec in versions
+    ]
     policy = policy or Policy()
     gateway = "modelway-internal" if policy.access == "internal" else "modelway"
-    routes = RouteSpec(name, MODELS, gateway, GATEWAY, arms, f"/{name}", host, policy)
+    routes = RouteSpec(name, MODELS, gateway, GATEWAY, arms, f"/{name}", host, policy, **more)
     feedback = any(spec.server.feedback_key_secret for spec in versions)
     return [
         *([feedback_key_manifest(name, MODELS, new_feedback_key())] if feedback else []),
         *(manifest for spec in versions for manifest in server_manifests(spec)),
         *policy_manifests(routes).values(),
-        *route_manifests(routes),
+        *(own_route(each) if each["metadata"]["name"] == f"{name}-split" else each for each in route_manifests(routes)),
     ]
 
 
@@ -143,10 +223,22 @@ def _version(model_name: str, number: int) -> ServerSpec:
     return ServerSpec(model_name, f"v{number}", MODELS, IMAGE, GATEWAY, MONITORING, **own)
 
 
+def _fetching(name: str, fetch: Mapping[str, Any]) -> ServerSpec:
+    """A version that is named after where it fetches its model."""
+    own = {**fetch, "sha256": "5e" * 32}
+    runtime = runtime_of("fetched", name, Options(fetch=own))
+    return ServerSpec("fetched", name, MODELS, IMAGE, GATEWAY, MONITORING, runtime=runtime, fetch=fetch_of(own))
+
+
+def _scaler(version: str, autoscaling: Autoscaling) -> Manifest:
+    metadata = ServerSpec("iris", version, MODELS, IMAGE, GATEWAY, MONITORING).metadata()
+    return autoscaler(metadata, "iris", version, autoscaling)
+
+
 def crds() -> list[Manifest]:
     """The definitions of the custom kinds among them."""
-    both = (*crd_manifests(), *cert_manager.crd_manifests())
-    return [manifest for manifest in both if manifest["kind"] == "CustomResourceDefinition"]
+    every = (*crd_manifests(), *cert_manager.crd_manifests(), *keda_objects.crd_manifests())
+    return [manifest for manifest in every if manifest["kind"] == "CustomResourceDefinition"]
 
 
 def chart_values() -> dict[str, Any]:

@@ -11,8 +11,9 @@ from modelway.gateway.policy import policy_of
 from modelway.gateway.policy_spec import PolicySpec
 from modelway.gateway.security import security_policy
 from modelway.gateway.traffic import backend_traffic_policy
-from modelway.serving.model_service import policy_manifests, route_spec
+from modelway.serving.model_service import policy_manifests
 from modelway.serving.routes import route_manifests
+from modelway.serving.routes_args import route_spec
 
 DIGEST = "registry.example/iris@sha256:" + "a" * 64
 JWT = {"issuer": "https://id.example", "audiences": ["models"], "jwks_url": "https://id.example/keys"}
@@ -48,14 +49,25 @@ def body(manifest: dict[str, Any] | None, kind: str) -> dict[str, Any]:
     return content
 
 
+def routes(**changes: Any) -> list[dict[str, Any]]:
+    """The routes that lead to servers, and the one that answers by itself."""
+    made = route_manifests(route_spec("iris", args(**changes)))
+    return [each for each in made if each["kind"] == "HTTPRoute"]
+
+
+def rules(**changes: Any) -> list[dict[str, Any]]:
+    """The rules that lead to servers."""
+    return [rule for each in routes(**changes) for rule in each["spec"]["rules"] if "backendRefs" in rule]
+
+
 def test_a_model_without_policy_has_no_objects_of_envoy_gateway() -> None:
     assert policy_manifests(route_spec("iris", args())) == {}
 
 
 def test_the_policies_select_every_route_of_the_model_and_no_other() -> None:
     versions = [{"name": name, "image": DIGEST, "weight": 50} for name in ("v1", "v2")]
-    selected = SELECTED[0]["matchLabels"]
-    for manifest in route_manifests(route_spec("iris", args(versions=versions))):
+    selected: Any = SELECTED[0]["matchLabels"]
+    for manifest in routes(versions=versions):
         assert selected.items() <= manifest["metadata"]["labels"].items()
     other = route_manifests(route_spec("irises", args()))
     assert not any(selected.items() <= manifest["metadata"]["labels"].items() for manifest in other)
@@ -107,8 +119,8 @@ def test_a_token_is_checked_names_the_client_and_is_read_from_one_header_only() 
 
 
 def test_the_token_stays_at_the_gateway() -> None:
-    routes = route_manifests(route_spec("iris", args(access="keyed", auth={"method": "jwt", "jwt": JWT})))
-    modifiers = [rule["filters"][1]["requestHeaderModifier"] for route in routes for rule in route["spec"]["rules"]]
+    found = rules(access="keyed", auth={"method": "jwt", "jwt": JWT})
+    modifiers = [rule["filters"][1]["requestHeaderModifier"] for rule in found]
     assert modifiers
     assert all(modifier["remove"] == ["authorization"] for modifier in modifiers)
 
@@ -187,15 +199,15 @@ def test_clients_of_a_public_model_are_addresses_of_both_families() -> None:
 
 
 def test_a_timeout_is_said_by_the_routes_of_any_gateway_class() -> None:
-    limited = route_spec("iris", args(limits={"timeout_seconds": 5}))
-    assert policy_manifests(limited) == {}
-    rules = [rule for manifest in route_manifests(limited) for rule in manifest["spec"]["rules"]]
-    assert {rule["timeouts"]["request"] for rule in rules} == {"5s"}
+    limits = {"timeout_seconds": 5}
+    assert policy_manifests(route_spec("iris", args(limits=limits))) == {}
+    assert {rule["timeouts"]["request"] for rule in rules(limits=limits)} == {"5s"}
 
 
 def test_an_internal_model_waits_for_the_gateway_inside_and_says_so() -> None:
-    (pinned, split) = route_manifests(route_spec("iris", args(access="internal")))
-    for manifest in (pinned, split):
+    found = routes(access="internal")
+    assert [manifest["metadata"]["name"] for manifest in found] == ["iris-v1", "iris-split", "iris-unknown"]
+    for manifest in found:
         assert manifest["spec"]["parentRefs"][0]["name"] == "modelway-internal"
         assert manifest["metadata"]["labels"]["modelway.dev/access"] == "internal"
 

@@ -9,6 +9,7 @@ from modelway.gateway.gateway import gateway_spec, internal_url
 from modelway.gateway.local_reply import SENTENCES
 from modelway.gateway.objects import chart_values, gateway_objects
 from modelway.gateway.policy import Connections
+from modelway.gateway.route_metrics import ROUTE_REQUESTS
 
 METADATA = {"name": "modelway", "namespace": "modelway-gateway"}
 
@@ -55,9 +56,15 @@ def test_every_error_of_the_gateway_has_the_server_s_shape_and_says_when_to_come
     (patch,) = objects()["errors"]["spec"]["jsonPatches"]
     assert patch["name"] == "modelway-gateway/modelway/http"
     assert patch["operation"]["path"] == "/local_reply_config"
+    *found, unrouted, direct = patch["operation"]["value"]["mappers"]
+    *fits, without_route = unrouted["filter"]["and_filter"]["filters"]
+    assert without_route == {"response_flag_filter": {"flags": ["NR"]}}
+    assert direct["filter"] == fits[0]
+    # A route that answers by itself says what is wrong; nothing else has a body.
+    assert direct["body_format_override"]["json_format"]["error"] == "%LOCAL_REPLY_BODY%"
     mappers = {
         mapper["filter"]["status_code_filter"]["comparison"]["value"]["default_value"]: mapper
-        for mapper in patch["operation"]["value"]["mappers"]
+        for mapper in (*found, {**unrouted, "filter": fits[0]})
     }
     assert set(mappers) == set(SENTENCES) >= {400, 401, 403, 404, 408, 413, 429, 431, 503, 504}
     for status, mapper in mappers.items():
@@ -68,6 +75,23 @@ def test_every_error_of_the_gateway_has_the_server_s_shape_and_says_when_to_come
         headers = {each["header"]["key"]: each["header"]["value"] for each in mapper["headers_to_add"]}
         assert headers["x-request-id"] == "%REQ(X-REQUEST-ID)%"
         assert headers.get("retry-after") == ("1" if status in (429, 503) else None)
+
+
+def test_every_request_counts_by_route_and_status_whoever_answered() -> None:
+    plain, secure = (
+        made["route-metrics"]["spec"]["jsonPatches"] for made in (objects(), objects(tls={"hosts": ["192.0.2.7"]}))
+    )
+    assert [patch["name"].rpartition("/")[2] for patch in (*plain, *secure)] == ["http", "http", "https"]
+    operation = plain[0]["operation"]
+    assert (operation["op"], operation["path"]) == ("add", "/access_log/-")
+    logger = operation["value"]["typed_config"]
+    (counter,) = logger["counters"]
+    assert f"envoy_{logger['stats_scope']['prefix']}_{counter['stat']['name']}" == ROUTE_REQUESTS
+    assert {tag["name"]: tag["value_format"] for tag in counter["stat"]["tags"]} == {
+        "route": "%ROUTE_NAME%",
+        "code": "%RESPONSE_CODE%",
+    }
+    assert counter["value_fixed"] == 1
 
 
 def test_the_log_has_the_client_and_neither_key_nor_query() -> None:
@@ -94,9 +118,12 @@ def test_addresses_survive_where_they_are_needed(seen: bool, policy: str) -> Non
 def test_the_gateway_inside_is_a_whole_one_without_a_node_port() -> None:
     inside = {role: made for role, made in objects(internal=True).items() if role.startswith("internal-")}
     assert set(inside) == {
-        f"internal-{role}" for role in ("proxy", "gateway", "traffic-policy", "client-policy", "errors")
+        f"internal-{role}"
+        for role in ("proxy", "gateway", "traffic-policy", "client-policy", "errors", "route-metrics")
     }
-    assert {made["metadata"]["name"] for made in inside.values()} == {"modelway-internal"}
+    assert {made["metadata"]["name"] for made in inside.values()} == {
+        *("modelway-internal", "modelway-internal-route-metrics")
+    }
     gateway = inside["internal-gateway"]["spec"]
     assert gateway["gatewayClassName"] == "modelway"
     assert gateway["infrastructure"]["parametersRef"]["name"] == "modelway-internal"

@@ -8,13 +8,15 @@ from typing import Any, cast
 import pytest
 from modelway.gateway.gateway import GatewayArgs, gateway_spec
 from modelway.gateway.objects import gateway_manifests, network_policies
-from modelway.serving.model_service import ModelServiceArgs, policy_manifests, route_spec
+from modelway.serving.model_service import ModelServiceArgs, policy_manifests
 from modelway.serving.routes import route_manifests
+from modelway.serving.routes_args import route_spec
 from pydantic import BaseModel
 
 from infra import edge
 from infra.config_gateway import AuthSettings, ConnectionSettings, CorsSettings, JwtSettings, LimitSettings
 from infra.config_schema import Access, Environment, Settings
+from infra.routes import route_args
 from infra.settings import load
 from tools.problem import ProblemError
 
@@ -51,7 +53,7 @@ def rendered(settings: Settings) -> list[dict[str, Any]]:
     spec = gateway_spec("gateway", args)
     found = [*gateway_manifests(spec), *network_policies(spec)]
     for each in settings.models:
-        made = edge.service_args(settings, each)
+        made = {**edge.service_args(settings, each), **route_args(settings, each)}
         known = {"versions": [{"name": "v1", "image": DIGEST}], "namespace": "modelway-models", "gateway_url": "u"}
         routes = route_spec(each.name, cast(ModelServiceArgs, {**known, **made}))
         found += [*policy_manifests(routes).values(), *route_manifests(routes)]

@@ -16,7 +16,7 @@ from tools.images.__main__ import main
 from tools.problem import ProblemError
 from tools.progress import Progress
 from tools.toolchain import Tool
-from tools.toolchain.catalog import IMAGES
+from tools.toolchain.catalog import IMAGES, SCALING
 
 CERT_MANAGER = ("controller", "webhook", "cainjector", "startupapicheck")
 
@@ -29,7 +29,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bin").mkdir()
 
     def ensure(names: Sequence[str], _: Progress) -> dict[str, Tool]:
-        assert set(names) <= set(IMAGES)
+        assert set(names) <= {*IMAGES, *SCALING}
         for name in names:
             if not (tmp_path / "bin" / name).exists():
                 (tmp_path / "bin" / name).write_text(f"program {name}")
@@ -190,6 +190,17 @@ def test_the_program_finds_every_reference_by_its_public_name(machine: Path, reg
     assert json.loads((machine / "state/node/images.json").read_text()) == references
     for name, reference in references.items():
         assert reference.endswith(f"@{registry.pushed[name]}")
+
+
+@pytest.mark.usefixtures("foundation")
+def test_keda_is_built_only_where_a_stack_scales_by_more_than_cpu(registry: type[FakeRegistry]) -> None:
+    own = {"kedacore/keda:2.21.0": "keda", "kedacore/keda-metrics-apiserver:2.21.0": "keda-adapter"}
+    assert not set(own) & set(system.system_images(Progress()))
+    assert set(own) <= set(system.system_images(Progress(), scaling=True))
+    assert set(own) <= set(registry.pushed)
+    for name, program in own.items():
+        assert set(content(name)) == IDENTITY | {program}
+    assert {recipe.run.user for recipe in system.KEDA} == {"65532:65532"}
 
 
 def test_a_silent_registry_costs_no_build(registry: type[FakeRegistry], monkeypatch: pytest.MonkeyPatch) -> None:

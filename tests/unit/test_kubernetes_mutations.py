@@ -6,15 +6,27 @@ from functools import cache
 
 import pytest
 
-from tests.unit import k8s_chart_checks, k8s_checks, k8s_edge_checks, k8s_gateway_checks, k8s_mutants
-from tests.unit.aws_mutants import removals
+from tests.unit import (
+    k8s_chart_checks,
+    k8s_checks,
+    k8s_edge_checks,
+    k8s_fetch_checks,
+    k8s_gateway_checks,
+    k8s_mutants,
+    k8s_rollout_checks,
+    k8s_scaling_checks,
+)
+from tests.unit.cloud_mutants import removals
 from tests.unit.k8s_checks import Manifest, Objects
 from tests.unit.k8s_objects import chart_values, sets
 
 CHECKS: tuple[Callable[[Objects], None], ...] = (
     *k8s_checks.CHECKS,
     *k8s_edge_checks.CHECKS,
+    *k8s_fetch_checks.CHECKS,
     *k8s_gateway_checks.CHECKS,
+    *k8s_rollout_checks.CHECKS,
+    *k8s_scaling_checks.CHECKS,
 )
 FULL = os.environ.get("MODELWAY_TEST_COUNTS") == "full"
 MINIMUM = 20_000 if FULL else 15_000

@@ -32,6 +32,8 @@ def test_every_child_hangs_from_its_version_and_the_version_from_the_model(deplo
     expected = [
         "urn:pulumi:test::modelway::pulumi:pulumi:Stack$modelway:index:ModelService::iris",
         f"{prefix}$kubernetes:gateway.networking.k8s.io/v1:HTTPRoute::iris-split-route",
+        f"{prefix}$kubernetes:gateway.networking.k8s.io/v1:HTTPRoute::iris-unknown-route",
+        f"{prefix}$kubernetes:gateway.envoyproxy.io/v1alpha1:HTTPRouteFilter::iris-unknown-answer",
     ]
     for name in ("iris-v1", "iris-v2"):
         expected += [
@@ -168,6 +170,47 @@ def test_a_model_with_a_host_may_answer_at_its_root(deploy: Deploy) -> None:
     assert urls == [["http://iris.example:8080/predict", "http://iris.example:8080/v1/predict"]]
 
 
+def test_a_plain_ingress_takes_the_place_of_every_route(deploy: Deploy) -> None:
+    urls: list[list[str]] = []
+
+    def program() -> None:
+        model = ModelService(
+            "iris",
+            {
+                "versions": [{"name": "v1", "image": DIGEST}],
+                "namespace": "modelway-models",
+                "gateway_url": "http://iris.example",
+                "host": "iris.example",
+                "path_prefix": "/",
+                "ingress": {"class_name": "nginx", "namespace": "ingress-nginx"},
+            },
+        )
+        model.urls.apply(urls.append)
+
+    deployed = deploy(program)
+    assert deployed.names("HTTPRoute") == deployed.names("HTTPRouteFilter") == []
+    spec = deployed.inputs("iris-ingress")["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert [path["path"] for path in spec["rules"][0]["http"]["paths"]] == [
+        "/predict",
+        "/v2",
+        "/v2/health",
+        "/v2/models",
+    ]
+    (clients, _) = deployed.inputs("iris-v1-network-policy")["spec"]["ingress"]
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}
+    assert clients["from"] == [{"namespaceSelector": namespace}]
+    assert urls == [["http://iris.example/predict"]]
+
+
+def test_the_weight_of_a_version_that_gets_nothing_is_never_0(deploy: Deploy) -> None:
+    versions = [{"name": "v1", "image": DIGEST, "weight": 0}, {"name": "v2", "image": DIGEST, "weight": 100}]
+    rules = deploy(service(versions=versions)).inputs("iris-split-route")["spec"]["rules"]
+    assert {tuple((ref["name"], ref["weight"]) for ref in rule["backendRefs"]) for rule in rules} == {
+        (("iris-v2", 1), ("iris-v2", 99))
+    }
+
+
 def test_the_autoscaler_owns_the_number_of_pods(deploy: Deploy) -> None:
     bounds = {"min_replicas": 2, "max_replicas": 5}
     versions = [{"name": "v1", "image": DIGEST, "autoscaling": bounds}]
@@ -206,8 +249,8 @@ def test_a_single_pod_has_no_disruption_budget_that_would_block_a_drain(deploy: 
         ),
         (
             {"versions": [{"name": "predict", "image": DIGEST}]},
-            "ModelService(\"iris\").versions name: reserved: got 'predict', allowed any DNS label but docs, feedback, "
-            "models, predict, split; rename the version.",
+            "ModelService(\"iris\").versions name: reserved: got 'predict', allowed any DNS label but docs, "
+            "experiment, feedback, judge, models, predict, split, unknown; rename the version.",
         ),
         (
             {"versions": []},

@@ -26,6 +26,15 @@ AUTH = {"method": "api-key"}
 GATEWAY = {"tls": {"hosts": ["models.example.com"], "issuer": "ca"}, "limits": LIMITS, "auth": AUTH}
 
 
+JUDGED = {
+    "versions": [
+        {"name": "v1", "image": f"registry.example/iris@{DIGEST}", "weight": 100},
+        {"name": "v2", "image": f"registry.example/iris@{DIGEST}", "weight": 0},
+    ],
+    "experiment": {"candidate": "v2", "metrics": [{"kind": "errors"}]},
+}
+
+
 def model(access: str, **changes: Any) -> dict[str, Any]:
     versions = [{"name": "v1", "image": f"registry.example/iris@{DIGEST}", "replicas": 2}]
     return {"name": access, "access": access, "versions": versions, **changes}
@@ -66,11 +75,13 @@ def test_a_production_stack_keeps_every_rule(deploy: Deploy, machine: Path) -> N
     objects = registered(
         deploy,
         environment="production",
+        evaluation={"required": False},
         cluster={"provider": "existing", "kubeconfig": str(machine / "node/kubeconfig")},
-        images={**PLATFORM, "certManager": CERT_MANAGER},
+        images={**PLATFORM, "certManager": CERT_MANAGER, "rolloutJudge": f"registry.example/judge@{DIGEST}"},
         gateway={**GATEWAY, "address": "models.example.com:80"},
-        models=[model("keyed", feedback=True, docs=True), model("internal")],
+        models=[model("keyed", feedback=True, docs=True, **JUDGED), model("internal")],
     )
+    assert "keyed-judge" in {each["metadata"]["name"] for each in objects if each["kind"] == "Deployment"}
     assert {"Deployment", "HTTPRoute", "SecurityPolicy", "BackendTrafficPolicy", "EnvoyProxy"} <= {
         each["kind"] for each in objects
     }
@@ -87,7 +98,7 @@ def test_a_local_stack_breaks_but_the_rule_that_a_public_model_is_there_to_break
         gateway={**GATEWAY, "tls": {"hosts": ["127.0.0.1"]}},
         models=[model("keyed"), model("internal"), model("public")],
     )
-    assert broken(objects) == {("route-authentication", "public-v1"), ("route-authentication", "public-split")}
+    assert broken(objects) == {("route-authentication", f"public-{route}") for route in ("v1", "split", "unknown")}
 
 
 @pytest.mark.usefixtures("machine")
@@ -99,12 +110,12 @@ def test_what_the_edge_of_a_stack_leaves_out_is_found(deploy: Deploy) -> None:
         models=[model("keyed"), model("internal"), model("public", limits=LIMITS)],
     )
     assert broken(objects) == {
-        ("route-tls", "keyed-v1"),
-        ("route-tls", "keyed-split"),
-        ("route-rate-limit", "keyed-v1"),
-        ("route-rate-limit", "keyed-split"),
-        ("route-tls", "public-v1"),
-        ("route-tls", "public-split"),
-        ("route-authentication", "public-v1"),
-        ("route-authentication", "public-split"),
+        (rule, f"{model}-{route}")
+        for route in ("v1", "split", "unknown")
+        for rule, model in (
+            ("route-tls", "keyed"),
+            ("route-rate-limit", "keyed"),
+            ("route-tls", "public"),
+            ("route-authentication", "public"),
+        )
     }

@@ -57,7 +57,7 @@ def test_the_node_stack_serves_both_versions_behind_one_gateway(deploy: Deploy) 
         "breast-cancer-v2-deployment",
         "monitoring-deployment",
     ]
-    assert deployed.names("HTTPRoute") == [f"breast-cancer-{which}-route" for which in ("split", "v1", "v2")]
+    assert deployed.names("HTTPRoute") == [f"breast-cancer-{which}-route" for which in ("split", "unknown", "v1", "v2")]
     assert deployed.names("Release") == ["gateway-envoy-gateway"]
     assert deployed.names("Namespace") == [
         "gateway-namespace-namespace",
@@ -72,17 +72,31 @@ def test_the_node_stack_serves_both_versions_behind_one_gateway(deploy: Deploy) 
 def test_the_stand_in_plugin_serves_exactly_the_types_that_are_registered(deploy: Deploy) -> None:
     digest = "registry.example/iris@sha256:" + "a" * 64
     scaled = {"minReplicas": 2, "maxReplicas": 3}
+    queued = {**scaled, "metric": "queue", "queuedRowsPerPod": 10}
     deployed = deploy(
         run(
             registry={"url": "registry.example", "username": "me", "password": "planted"},
-            gateway={"auth": {}, "limits": {"requestsPerSecond": 100}, "tls": {"hosts": ["127.0.0.1"]}},
+            gateway={"auth": {}, "tls": {"hosts": ["127.0.0.1"]}},
             models=[
                 {
+                    "name": "plain",
+                    "versions": [{"name": "v1", "image": digest}],
+                    "ingress": {"className": "nginx", "namespace": "ingress-nginx"},
+                    "host": "plain.example",
+                    "pathPrefix": "/",
+                },
+                {
                     "name": "iris",
-                    "versions": [{"name": "v1", "image": digest, "autoscaling": scaled}],
+                    "versions": [
+                        {"name": "v1", "image": digest, "autoscaling": scaled, "weight": 100},
+                        {"name": "v2", "image": digest, "autoscaling": queued, "weight": 0},
+                    ],
                     "access": "keyed",
-                }
+                    "limits": {"requestsPerSecond": 100},
+                    "experiment": {"candidate": "v2", "metrics": [{"kind": "errors"}]},
+                },
             ],
+            images={"rolloutJudge": "registry.example/rollout-judge@sha256:" + "c" * 64},
         )
     )
     registered = {resource.typ for resource in deployed.resources if resource.typ.startswith("kubernetes:")}
@@ -161,3 +175,30 @@ def test_feedback_docs_and_pickle_reach_the_server(deploy: Deploy) -> None:
     names = {each["name"] for each in server["env"]}
     assert {"MODELWAY_ALLOW_PICKLE", "MODELWAY_FEEDBACK_KEY_FILE", "MODELWAY_FEEDBACK_OUTCOMES"} <= names
     assert deployed.names("Secret") == ["iris-feedback-key"]
+
+
+@pytest.mark.usefixtures("node")
+def test_keda_is_deployed_where_prometheus_lets_it_in(deploy: Deploy) -> None:
+    digest = "registry.example/iris@sha256:" + "a" * 64
+    bounds = {"minReplicas": 1, "maxReplicas": 3}
+    sleeps = {"minReplicas": 0, "maxReplicas": 3, "metric": "queue", "queuedRowsPerPod": 10, "idleSeconds": 60}
+    versions = [
+        {"name": "v1", "image": digest, "weight": 100, "autoscaling": bounds},
+        {"name": "v2", "image": digest, "weight": 0, "autoscaling": sleeps},
+    ]
+    deployed = deploy(run(models=[{"name": "iris", "aliases": {"next": "v2"}, "versions": versions}]))
+    assert deployed.names("APIService") == ["keda-apiservice-v1beta1.external.metrics.k8s.io"]
+    assert deployed.names("HorizontalPodAutoscaler") == ["iris-v1-autoscaler"]
+    (watched,) = deployed.names("ScaledObject")
+    assert watched == "iris-v2-scaled-object"
+    triggers = deployed.inputs(watched)["spec"]["triggers"]
+    assert "(iris-v2|iris-next)" in triggers[1]["metadata"]["query"]
+    assert "replicas" not in deployed.inputs("iris-v2-deployment")["spec"]
+    assert deployed.inputs("iris-v2-service")["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+    (asked,) = deployed.inputs("monitoring-network-policy")["spec"]["ingress"]
+    assert asked["from"] == [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "modelway-keda"}},
+            "podSelector": {"matchLabels": {"modelway.dev/reads-prometheus": "true"}},
+        }
+    ]

@@ -166,7 +166,7 @@ def container(**fields: Any) -> Options:
                 "container.args",
                 "does not fit the runtime",
                 "args with runtime mlserver",
-                "env, secret_files, startup_seconds, writable_paths, model_path",
+                "env, keep_alive_seconds, secret_files, startup_seconds, writable_paths, model_path",
                 "remove args",
             ),
         ),

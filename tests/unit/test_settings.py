@@ -48,8 +48,8 @@ def test_keys_of_other_namespaces_are_left_alone() -> None:
 CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(model=[]),
-        "modelway:model: unknown key: got 'model', allowed environment, cluster, gateway, monitoring, registry, images, "
-        "policies, models; write 'models'.",
+        "modelway:model: unknown key: got 'model', allowed environment, cluster, gateway, monitoring, registry, "
+        "evaluation, modelRegistry, autoscaling, images, policies, models; write 'models'.",
     ),
     (config(models=None), "modelway:models: missing: got nothing, allowed a value; add models."),
     (
@@ -85,8 +85,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         config(models=versions({"name": "predict"})),
-        "modelway:models[0].versions[0].name: reserved name: got 'predict', allowed any DNS label but docs, feedback, "
-        "models, predict, split; rename the version.",
+        "modelway:models[0].versions[0].name: reserved name: got 'predict', allowed any DNS label but docs, "
+        "experiment, feedback, judge, models, predict, split, unknown; rename it.",
     ),
     (
         config(models=versions({"name": "V_1"})),
@@ -103,7 +103,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         config(models=versions({"name": "v1", "wieght": 100})),
-        "modelway:models[0].versions[0].wieght: unknown key: got 'wieght', allowed name, image, weight, replicas, "
+        "modelway:models[0].versions[0].wieght: unknown key: got 'wieght', allowed name, image, model, sha256, "
+        "serverImage, fetch, weight, shadow, replicas, "
         "autoscaling, resources, runtime, container, gpus, allowPickle; write 'weight'.",
     ),
     (
@@ -201,6 +202,7 @@ def test_a_production_stack_must_spell_the_digest() -> None:
         environment="production",
         cluster={"provider": "existing", "kubeconfig": "k"},
         gateway=EDGE,
+        evaluation={"required": False},
         images={"gateway": DIGEST, "prometheus": "prom/prometheus:v3"},
         models=[{"name": "iris", "versions": [{"name": "v1", "image": "iris:v1"}]}],
     )
@@ -218,6 +220,7 @@ def test_a_production_stack_opens_no_pickle() -> None:
         environment="production",
         cluster={"provider": "existing", "kubeconfig": "k"},
         gateway=EDGE,
+        evaluation={"required": False},
         images={"gateway": DIGEST, "prometheus": DIGEST},
         models=[{"name": "iris", "versions": [version]}],
     )

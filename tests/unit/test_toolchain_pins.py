@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from modelway.scaling import keda
 
 from tools.paths import PROJECT
 from tools.toolchain import catalog, gobuild, versions
@@ -27,6 +28,7 @@ def required(module: str) -> dict[str, str]:
         ("kubernetes", "github.com/coredns/coredns", versions.COREDNS),
         ("kubernetes", "sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
         ("cert-manager", "github.com/cert-manager/cert-manager", versions.CERT_MANAGER),
+        ("keda", "github.com/kedacore/keda/v2", versions.KEDA),
         ("cyclonus", "github.com/mattfenwick/cyclonus", versions.CYCLONUS),
         ("kube-score", "github.com/zegl/kube-score", versions.KUBE_SCORE),
     ],
@@ -38,6 +40,10 @@ def test_the_module_graphs_require_the_pinned_versions(module: str, path: str, v
 def own_module(module: str) -> str:
     """Path of the module graph itself: a program of ours in it keeps what it imports."""
     return (gobuild.MODULES / module / "go.mod").read_text().split()[1]
+
+
+def test_the_component_names_the_keda_that_is_built() -> None:
+    assert keda.VERSION == versions.KEDA
 
 
 def test_prometheus_counts_its_go_module_in_its_own_way() -> None:

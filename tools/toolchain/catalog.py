@@ -58,13 +58,27 @@ IMAGES = (
 )
 """What builds images where no image registry answers, and the programs that go into them."""
 
+SCALING = ("keda-operator", "keda-adapter")
+"""What goes into images only where a stack scales by more than CPU."""
+
 CHECKS = ("cyclonus", "kube-score", "pod-security-judge")
 """What only tests run."""
+
+BROWSER = ("chromium",)
+"""What only the test of the HTML report runs."""
 
 BENCH = ("wrk",)
 """What only benchmarks run."""
 
-GROUPS = {"engine": ENGINE, "node": NODE, "images": IMAGES, "checks": CHECKS, "bench": BENCH}
+GROUPS = {
+    "engine": ENGINE,
+    "node": NODE,
+    "images": IMAGES,
+    "scaling": SCALING,
+    "checks": CHECKS,
+    "browser": BROWSER,
+    "bench": BENCH,
+}
 
 DEBIAN_SETS = {
     "node": (
@@ -82,6 +96,7 @@ DEBIAN_SETS = {
     ),
     "images": ("buildah", "skopeo", "debootstrap"),
     "bench": ("wrk",),
+    "browser": ("chromium",),
 }
 """Debian packages by the set that they are unpacked in."""
 
@@ -254,6 +269,7 @@ def _debian() -> list[Spec]:
         ("skopeo", "images", "skopeo", "usr/bin/skopeo", "--version"),
         ("debootstrap", "images", "debootstrap", "usr/sbin/debootstrap", "--version"),
         ("wrk", "bench", "wrk", "usr/bin/wrk", "-v"),
+        ("chromium", "browser", "chromium", "usr/lib/chromium/chromium", "--version"),
     )
     return [
         Spec(
@@ -274,6 +290,8 @@ def _image_contents() -> list[Spec]:
     commands = "github.com/prometheus/prometheus/cmd"
     certificates = "github.com/cert-manager/cert-manager/modelway"
     certificate_stamp = _stamps(f"v{versions.CERT_MANAGER}", "github.com/cert-manager/cert-manager/pkg/util.AppVersion")
+    keda = "github.com/kedacore/keda/v2"
+    keda_stamp = _stamps(versions.KEDA, f"{keda}/version.Version")
     rows = (
         ("coredns", versions.COREDNS, _kubernetes_build("modelway.dev/tools/kubernetes/coredns")),
         (
@@ -287,6 +305,8 @@ def _image_contents() -> list[Spec]:
             _kubernetes_build("github.com/envoyproxy/gateway/cmd/envoy-gateway"),
         ),
         ("cert-manager", versions.CERT_MANAGER, GoBuild("cert-manager", certificates, certificate_stamp)),
+        ("keda-operator", versions.KEDA, GoBuild("keda", f"{keda}/cmd/operator", keda_stamp)),
+        ("keda-adapter", versions.KEDA, GoBuild("keda", f"{keda}/cmd/adapter", keda_stamp)),
         ("prometheus", versions.PROMETHEUS, GoBuild("prometheus", f"{commands}/prometheus", prometheus, tags)),
         ("promtool", versions.PROMETHEUS, GoBuild("prometheus", f"{commands}/promtool", prometheus, tags)),
     )

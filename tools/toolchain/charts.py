@@ -41,6 +41,7 @@ CHARTS = {
         ("cert-manager", "deploy/charts/cert-manager", _CERT_MANAGER),
     )
 }
+KEDA = Source("github.com/kedacore/keda/v2", "config/crd/bases", f"v{versions.KEDA}", "keda")
 _VALUES = {
     "GatewayImage": f"docker.io/envoyproxy/gateway:v{versions.ENVOY_GATEWAY}",
     "GatewayImagePullPolicy": "IfNotPresent",
@@ -83,6 +84,13 @@ def certificate_crd_manifests(progress: Progress) -> list[dict[str, Any]]:
     """cert-manager's CRDs, as Helm renders them."""
     rendered = _rendered("cert-manager", "crds.enabled=true,crds.keep=false,creator=modelway", progress)
     return [item for item in rendered if item["kind"] == "CustomResourceDefinition"]
+
+
+def keda_crd_manifests(_: Progress) -> list[dict[str, Any]]:
+    """KEDA's CRDs, as its Go module carries them; KEDA's chart is in no module."""
+    folder = _module_folder(KEDA) / KEDA.folder
+    documents = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.yaml")))
+    return sorted(documents, key=lambda item: str(item["metadata"]["name"]))
 
 
 def _rendered(name: str, settings: str, progress: Progress) -> list[dict[str, Any]]:

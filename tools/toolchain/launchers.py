@@ -16,7 +16,7 @@ _PROGRAMS = (
     *("usr/bin/etcd", "usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr", "usr/sbin/runc"),
     *("usr/sbin/conntrack", "usr/sbin/nft", "usr/sbin/haproxy", "usr/bin/socat", "usr/bin/docker-registry"),
     *("usr/bin/buildah", "usr/bin/skopeo", "usr/sbin/debootstrap", "usr/bin/wrk"),
-    "usr/sbin/ipset",
+    *("usr/sbin/ipset", "usr/lib/chromium/chromium"),
     *(f"usr/sbin/{name}" for name in _IPTABLES),
 )
 _SYSTEM_CONFIGURATION = "/etc/containers"

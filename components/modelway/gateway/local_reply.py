@@ -29,8 +29,10 @@ SENTENCES = {
 RETRY_AFTER_SECONDS = {429: 1, 503: 1}
 """Limits are counted by the second, and a pod that is ready is met within one."""
 REQUEST_ID = "%REQ(X-REQUEST-ID)%"
-_LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
-_MANAGER = "..filters[?(@.name=='envoy.filters.network.http_connection_manager')].typed_config"
+DIRECT = "%LOCAL_REPLY_BODY%"
+"""What a route says by itself: the list of a model's versions. Every other error without a route has none."""
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+MANAGER = "..filters[?(@.name=='envoy.filters.network.http_connection_manager')].typed_config"
 
 
 def local_reply_policy(metadata: Mapping[str, Any], listeners: Sequence[str]) -> Manifest:
@@ -45,13 +47,13 @@ def local_reply_policy(metadata: Mapping[str, Any], listeners: Sequence[str]) ->
             "type": "JSONPatch",
             "jsonPatches": [
                 {
-                    "type": _LISTENER,
+                    "type": LISTENER,
                     "name": f"{name}/{listener}",
                     "operation": {
                         "op": "add",
-                        "jsonPath": _MANAGER,
+                        "jsonPath": MANAGER,
                         "path": "/local_reply_config",
-                        "value": {"mappers": [_mapper(status) for status in SENTENCES]},
+                        "value": {"mappers": _mappers()},
                     },
                 }
                 for listener in listeners
@@ -60,20 +62,29 @@ def local_reply_policy(metadata: Mapping[str, Any], listeners: Sequence[str]) ->
     }
 
 
-def _mapper(status: int) -> dict[str, Any]:
+def _mappers() -> list[dict[str, Any]]:
+    """The first that fits counts."""
+    no_route = {"response_flag_filter": {"flags": ["NR"]}}
+    unknown = {"and_filter": {"filters": [_is(404), no_route]}}
+    mappers = [_mapper(status, _is(status), sentence) for status, sentence in SENTENCES.items() if status != 404]
+    return [*mappers, _mapper(404, unknown, SENTENCES[404]), _mapper(404, _is(404), DIRECT)]
+
+
+def _is(status: int) -> dict[str, Any]:
+    # Envoy wants a runtime key beside the value; nobody sets it.
+    value = {"default_value": status, "runtime_key": "modelway.unset"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
+
+def _mapper(status: int, fits: Mapping[str, Any], sentence: str) -> dict[str, Any]:
     headers = {"x-request-id": REQUEST_ID}
     if seconds := RETRY_AFTER_SECONDS.get(status):
         headers["retry-after"] = str(seconds)
     return {
-        "filter": {
-            "status_code_filter": {
-                # Envoy wants a runtime key beside the value; nobody sets it.
-                "comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": "modelway.unset"}}
-            }
-        },
+        "filter": fits,
         "headers_to_add": [
             {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
             for key, value in headers.items()
         ],
-        "body_format_override": {"json_format": {"error": SENTENCES[status], "request_id": REQUEST_ID}},
+        "body_format_override": {"json_format": {"error": sentence, "request_id": REQUEST_ID}},
     }

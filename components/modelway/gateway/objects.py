@@ -12,6 +12,7 @@ from modelway.gateway.access_log import access_log
 from modelway.gateway.client_traffic import client_traffic_policy
 from modelway.gateway.local_reply import local_reply_policy
 from modelway.gateway.policy import OWN_CLASS, Connections
+from modelway.gateway.route_metrics import route_metrics_policy
 from modelway.gateway.tls import HTTPS_PORT, Tls
 from modelway.gateway.tls_objects import (
     HTTPS_LISTENER,
@@ -80,9 +81,6 @@ def crd_manifests() -> tuple[Manifest, ...]:
 
 def chart_values(spec: GatewaySpec) -> dict[str, Any]:
     """Values of the chart `gateway-helm`: no CRDs, no admission webhook, restricted pods, images where given."""
-    images: dict[str, Any] = {}
-    if spec.gateway_image:
-        images["envoyGateway"] = {"image": spec.gateway_image, "pullPolicy": "IfNotPresent"}
     values: dict[str, Any] = {
         "crds": {"enabled": False},
         # Zone-aware routing needs a webhook on every pod; one more thing that can stop a rollout.
@@ -114,8 +112,9 @@ def chart_values(spec: GatewaySpec) -> dict[str, Any]:
             }
         },
     }
-    if images:
-        values["global"] = {"images": images}
+    if spec.gateway_image:
+        image = {"image": spec.gateway_image, "pullPolicy": "IfNotPresent"}
+        values["global"] = {"images": {"envoyGateway": image}}
     return values
 
 
@@ -138,7 +137,7 @@ def gateway_objects(spec: GatewaySpec) -> dict[str, Manifest]:
         "gateway": gateway,
         "traffic-policy": _backend_traffic_policy(spec),
         "client-policy": client_traffic_policy(_metadata(spec, spec.name), spec.connections, spec.trusted_proxies),
-        "errors": _errors(spec, gateway),
+        **_patches(spec, gateway),
         **({"https-policy": _https_policy(spec, spec.tls)} if spec.tls else {}),
         **(_internal_objects(spec) if spec.internal else {}),
         **after,
@@ -166,7 +165,7 @@ def _internal_objects(spec: GatewaySpec) -> dict[str, Manifest]:
         "internal-gateway": gateway,
         "internal-traffic-policy": _backend_traffic_policy(inside),
         "internal-client-policy": client_traffic_policy(_metadata(inside, INTERNAL), inside.connections, 0),
-        "internal-errors": _errors(inside, gateway),
+        **_patches(inside, gateway, "internal-"),
     }
 
 
@@ -181,10 +180,15 @@ def _metadata(spec: GatewaySpec, name: str) -> dict[str, Any]:
     return {"name": name, "namespace": spec.namespace, "labels": labels(spec.name, "gateway")}
 
 
-def _errors(spec: GatewaySpec, gateway: Manifest) -> Manifest:
+def _patches(spec: GatewaySpec, gateway: Manifest, prefix: str = "") -> dict[str, Manifest]:
+    """What Envoy Gateway has no field for."""
     # Listeners of one port are one listener of Envoy, which has the name of the first.
     names = {listener["port"]: listener["name"] for listener in reversed(gateway["spec"]["listeners"])}
-    return local_reply_policy(_metadata(spec, spec.name), sorted(names.values()))
+    listeners, metrics = sorted(names.values()), _metadata(spec, f"{spec.name}-route-metrics")
+    return {
+        f"{prefix}errors": local_reply_policy(_metadata(spec, spec.name), listeners),
+        f"{prefix}route-metrics": route_metrics_policy(metrics, spec.name, listeners),
+    }
 
 
 def _envoy_proxy(spec: GatewaySpec, service: dict[str, Any]) -> Manifest:

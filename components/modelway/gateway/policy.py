@@ -82,6 +82,23 @@ class CorsArgs(TypedDict):
     """How long browsers remember the answer, in seconds: 0 to 86400. Defaults to 600."""
 
 
+class StickyArgs(TypedDict):
+    """What names a user, who then meets the same version each time. Exactly one is set."""
+
+    header: NotRequired[str]
+    """Name of a header that clients send."""
+    cookie: NotRequired[str]
+    """Name of a cookie that clients send; the gateway makes none."""
+
+
+@dataclass(frozen=True)
+class Sticky:
+    """`StickyArgs`."""
+
+    header: str | None = None
+    cookie: str | None = None
+
+
 @dataclass(frozen=True)
 class Limits:
     """`LimitsArgs`."""

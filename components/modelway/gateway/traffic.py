@@ -1,28 +1,45 @@
-"""BackendTrafficPolicy of one model: how much of it clients get."""
+"""BackendTrafficPolicy of one model: how much of it clients get, and what keeps a user on one version."""
 
 from typing import Any
 
 from modelway._common import Manifest
-from modelway.gateway.policy import CLIENT_HEADER, Policy
+from modelway.gateway.policy import CLIENT_HEADER, Policy, Sticky
 from modelway.gateway.policy_spec import PolicySpec
 
+KEEP_ALIVE_SECONDS = 75
+"""How long servers keep an idle connection, unless it is said."""
 UPSTREAM_IDLE_SECONDS = 30
-"""Shorter than the servers' keep-alive of 75 s: else the proxy reuses connections that the server just closed."""
+"""Two fifths of the servers' keep-alive: else the proxy reuses connections that the server just closed."""
 
 
-def backend_traffic_policy(spec: PolicySpec) -> Manifest | None:
-    """The BackendTrafficPolicy, or none where the gateway's own is enough."""
+def backend_traffic_policy(
+    spec: PolicySpec, sticky: Sticky | None = None, keep_alive_seconds: int = KEEP_ALIVE_SECONDS
+) -> Manifest | None:
+    """The BackendTrafficPolicy, or none where the gateway's own is enough.
+
+    `keep_alive_seconds`: how long all servers of the model keep an idle connection.
+    """
     limits = spec.policy.limits
     parts: dict[str, Any] = {}
+    if sticky is not None:
+        parts["loadBalancer"] = {"type": "ConsistentHash", "consistentHash": _hashed(sticky)}
     if rules := _rate_limits(spec.policy):
         parts["rateLimit"] = {"local": {"rules": rules}}
     if limits.body_bytes is not None:
         parts["requestBuffer"] = {"limit": str(limits.body_bytes)}
-    if not parts:
+    idle = min(UPSTREAM_IDLE_SECONDS, keep_alive_seconds * 2 // 5)
+    if not parts and idle == UPSTREAM_IDLE_SECONDS:
         return None
     # A policy of a route replaces the gateway's (Envoy Gateway 1.9.1, `mergeType` unset), so it says this again.
-    timeout = {"http": {"connectionIdleTimeout": f"{UPSTREAM_IDLE_SECONDS}s"}}
+    timeout = {"http": {"connectionIdleTimeout": f"{idle}s"}}
     return spec.manifest("BackendTrafficPolicy", {"timeout": timeout, **parts})
+
+
+def _hashed(sticky: Sticky) -> dict[str, Any]:
+    if sticky.cookie is not None:
+        # With a lifetime Envoy would make a cookie for whoever has none: an echo that other proxies do not know.
+        return {"type": "Cookie", "cookie": {"name": sticky.cookie}}
+    return {"type": "Headers", "headers": [{"name": sticky.header}]}
 
 
 def _rate_limits(policy: Policy) -> list[dict[str, Any]]:

@@ -1,9 +1,11 @@
 """Prometheus configuration and recording rules, as plain data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelway.monitoring.quality import quality_groups
+from modelway.monitoring.slo import Slo, slo_groups
 
 SCRAPE_INTERVAL_SECONDS = 5
 """Short, since a page is due within 90 seconds of an outage."""
@@ -31,6 +33,7 @@ def prometheus_config(spec: ScrapeSpec) -> dict[str, Any]:
         "scrape_configs": [
             _model_servers(spec),
             _pods("gateway", (spec.gateway_namespace,), "proxy", "19001", "/stats/prometheus"),
+            _pods("rollout-judges", spec.models_namespaces, "rollout-judge", "9090", "/metrics"),
             _containers(spec),
             {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]},
         ],
@@ -109,15 +112,15 @@ JOIN = (
 )
 
 
-def recording_rules() -> dict[str, Any]:
-    """Rates, errors, latency, CPU and memory per model and version, and the quality and drift of the predictions.
+def prometheus_rules(slos: Sequence[Slo] = ()) -> dict[str, Any]:
+    """Rates, errors, latency, CPU and memory per model and version, quality and drift of the predictions, objectives.
 
     The model and the version of a container come from the labels of its pod, which every scrape carries (`up`),
     joined on the pod's name, which itself is never parsed. Names follow https://prometheus.io/docs/practices/rules/.
     """
     failed = 'modelway_requests_total{code=~"5.."}'
     buckets = "sum by (model, version, le) (rate(modelway_request_duration_seconds_bucket[1m]))"
-    rules = {
+    records = {
         "model_version:modelway_requests:rate1m": f"{BY_VERSION} (rate(modelway_requests_total[1m]))",
         "model_version:modelway_request_errors:rate1m": (
             f"{BY_VERSION} (rate({failed}[1m])) or 0 * {BY_VERSION} (rate(modelway_requests_total[1m]))"
@@ -135,8 +138,9 @@ def recording_rules() -> dict[str, Any]:
         "groups": [
             {
                 "name": "modelway",
-                "rules": [{"record": record, "expr": expr} for record, expr in rules.items()],
+                "rules": [{"record": record, "expr": expr} for record, expr in records.items()],
             },
             *quality_groups(),
+            *slo_groups(slos),
         ]
     }

@@ -9,9 +9,12 @@ import yaml
 from modelway._common import Manifest, labels
 from modelway._hardening import container_security, http_probe, pod_security
 from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
-from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, recording_rules
+from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, prometheus_rules
+from modelway.monitoring.slo import Slo
 
 NAME = "prometheus"
+READER_LABEL = "modelway.dev/reads-prometheus"
+"""Pods with this label set to `true`, in the namespaces that Prometheus is told of, may ask it."""
 PORT = 9090
 USER_ID = 65534
 
@@ -27,6 +30,9 @@ class MonitoringSpec:
     storage_mb: int = 2048
     api_server_cidrs: tuple[str, ...] = (ANYWHERE,)
     node_cidrs: tuple[str, ...] = (ANYWHERE,)
+    slos: tuple[Slo, ...] = ()
+    readers_namespaces: tuple[str, ...] = ()
+    """Where pods that ask it run; they carry `READER_LABEL`."""
 
 
 def monitoring_manifests(spec: MonitoringSpec) -> list[Manifest]:
@@ -90,7 +96,7 @@ def _access(spec: MonitoringSpec) -> list[Manifest]:
 def _config_map(spec: MonitoringSpec) -> Manifest:
     data = {
         "prometheus.yml": yaml.safe_dump(prometheus_config(spec.scrape), sort_keys=False, width=1000),
-        "rules.yml": yaml.safe_dump(recording_rules(), sort_keys=False, width=1000),
+        "rules.yml": yaml.safe_dump(prometheus_rules(spec.slos), sort_keys=False, width=1000),
     }
     # The name carries the content, so that a changed configuration rolls the pod.
     digest = hashlib.sha256("".join(data.values()).encode()).hexdigest()[:10]
@@ -109,8 +115,15 @@ def _network_policy(spec: MonitoringSpec) -> Manifest:
     server = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "model-server"}}}
     # Each server's own policy says which of its ports, since runtimes differ.
     servers = {"to": [inside(namespace) | server for namespace in spec.scrape.models_namespaces]}
+    judge = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "rollout-judge"}}}
+    judges = {
+        "to": [inside(namespace) | judge for namespace in spec.scrape.models_namespaces],
+        "ports": [{"protocol": "TCP", "port": 9090}],
+    }
     proxies = {"to": [inside(spec.scrape.gateway_namespace)], "ports": [{"protocol": "TCP", "port": 19001}]}
     kubelets = address_egress(spec.node_cidrs, 10250)
+    reader = {"podSelector": {"matchLabels": {READER_LABEL: "true"}}}
+    readers = [inside(namespace) | reader for namespace in spec.readers_namespaces]
     return _object(
         spec,
         "networking.k8s.io/v1",
@@ -118,8 +131,8 @@ def _network_policy(spec: MonitoringSpec) -> Manifest:
         spec={
             "podSelector": {"matchLabels": labels(NAME, NAME)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [],
-            "egress": [DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, servers, proxies],
+            "ingress": [{"from": readers, "ports": [{"protocol": "TCP", "port": PORT}]}] if readers else [],
+            "egress": [DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, servers, judges, proxies],
         },
     )
 

@@ -1,5 +1,6 @@
 """One plain Prometheus for small and offline clusters."""
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -8,7 +9,9 @@ from modelway._common import as_int, register_all, require_dns_label, type_token
 from modelway.gateway.objects import ANYWHERE
 from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.objects import NAME, PORT, MonitoringSpec, monitoring_manifests
+from modelway.monitoring.slo import SloArgs, slo_misfits, slo_of
 from modelway.namespace import RestrictedNamespace
+from modelway.serving.model_server import refuse
 
 
 class MonitoringStackArgs(TypedDict):
@@ -30,6 +33,12 @@ class MonitoringStackArgs(TypedDict):
     """Addresses of the API server's endpoints. Defaults to anywhere but the clouds' metadata address."""
     node_cidrs: NotRequired[list[str]]
     """Addresses of the nodes, whose kubelets are scraped. Defaults to anywhere but the clouds' metadata address."""
+    slos: NotRequired[list[SloArgs]]
+    """Objectives, at most one per version: recording rules of their error budgets, and alerts that page or make a
+    ticket by how fast a budget is used up. Defaults to none."""
+    readers_namespaces: NotRequired[list[str]]
+    """Namespaces whose pods with the label `modelway.dev/reads-prometheus: "true"` may ask Prometheus. Defaults to
+    none."""
     kubelet_insecure_tls: NotRequired[bool]
     """Accept kubelets whose certificate the cluster's own authority did not sign, as kind's. Defaults to false."""
 
@@ -68,8 +77,11 @@ def monitoring_spec(name: str, args: MonitoringStackArgs) -> MonitoringSpec:
         if value < low:
             raise ValueError(f"{where}.{key}: out of range: got {value}, allowed {low} or more; raise it.")
     namespace = args.get("namespace", "modelway-monitoring")
-    for label in (namespace, *args["models_namespaces"]):
+    readers = args.get("readers_namespaces", [])
+    for label in (namespace, *args["models_namespaces"], *readers):
         require_dns_label(f"{where} namespace", label)
+    slos = args.get("slos", [])
+    refuse_slos(where, slos)
     return MonitoringSpec(
         namespace=namespace,
         image=args["image"],
@@ -80,6 +92,21 @@ def monitoring_spec(name: str, args: MonitoringStackArgs) -> MonitoringSpec:
         ),
         api_server_cidrs=tuple(args.get("api_server_cidrs", [ANYWHERE])),
         node_cidrs=tuple(args.get("node_cidrs", [ANYWHERE])),
+        slos=tuple(slo_of(slo) for slo in slos),
+        readers_namespaces=tuple(readers),
         retention_hours=retention,
         storage_mb=storage,
     )
+
+
+def refuse_slos(where: str, slos: Sequence[SloArgs]) -> None:
+    """Raise `ValueError` with one sentence about objectives that cannot be."""
+    names = [(slo["model"], slo["version"]) for slo in slos]
+    for model, version in names:
+        if names.count((model, version)) > 1:
+            raise ValueError(
+                f"{where}.slos: two objectives of one version: got {model} {version} twice, allowed one each; "
+                "remove one."
+            )
+    for slo in slos:
+        refuse(f"{where}.slos {slo['model']} {slo['version']}", list(slo_misfits(slo)))

@@ -3,34 +3,34 @@
 import base64
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
-from modelway._common import Manifest, as_int, register, require_dns_label, type_token
+from modelway._common import Manifest, register, type_token
 from modelway.gateway.client_id import client_id_policy
-from modelway.gateway.policy import AuthArgs, CorsArgs, LimitsArgs, policy_of
-from modelway.gateway.policy_checks import policy_misfits
+from modelway.gateway.policy import AuthArgs, CorsArgs, LimitsArgs, StickyArgs
 from modelway.gateway.policy_spec import PolicySpec
 from modelway.gateway.security import security_policy
 from modelway.gateway.traffic import backend_traffic_policy
+from modelway.rollout.experiment import Experiment, ExperimentRulesArgs, register_split
+from modelway.rollout.model import experiment_args, experiment_misfits, slow_threshold_seconds
+from modelway.serving.autoscaling_checks import Sleeper, sleeper_misfits, waking_routes
+from modelway.serving.ingress import IngressArgs, ingress_manifest
 from modelway.serving.model_server import (
     AutoscalingArgs,
     ContainerArgs,
+    FetchArgs,
     ModelServer,
     ModelServerArgs,
     ResourcesArgs,
+    SubjectsArgs,
     refuse,
-    server_options,
 )
 from modelway.serving.objects import feedback_key_manifest
-from modelway.serving.routes import MAX_VERSIONS, Arm, RouteSpec, pinned_route, split_route
-from modelway.serving.runtime_checks import model_misfits, version_misfits
-from modelway.serving.runtimes import Options, runtime_of
+from modelway.serving.routes import Arm, RouteSpec, pinned_route, settled_split, split_route, unknown_manifests
+from modelway.serving.routes_args import route_spec
 
-RESERVED_VERSIONS = frozenset({"predict", "feedback", "docs", "models", "split"})
-"""Path segments that mean something else below the model's prefix, and the name of the split route."""
 KEY_BYTES = 32
 
 
@@ -43,11 +43,14 @@ class ModelVersionArgs(TypedDict):
     """Image of the server by digest, `REPOSITORY@sha256:DIGEST`."""
     weight: NotRequired[int]
     """Share of `/NAME/predict` in percent; the weights of a model sum to 100. Defaults to 100
-    for a single version."""
+    for a single version. Refused with `shadow`."""
+    shadow: NotRequired[bool]
+    """Whether the version gets a copy of the split's predictions, which no client waits for, and answers its own URL
+    only. Defaults to false."""
     replicas: NotRequired[int]
     """Number of pods. Defaults to 2. Refused together with `autoscaling`."""
     autoscaling: NotRequired[AutoscalingArgs]
-    """Bounds for a HorizontalPodAutoscaler; off by default."""
+    """How many pods, by load; off by default."""
     resources: NotRequired[ResourcesArgs]
     """Requests and limits of the server container."""
     runtime: NotRequired[str]
@@ -60,6 +63,8 @@ class ModelVersionArgs(TypedDict):
     allow_pickle: NotRequired[bool]
     """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
     runtime but `modelway`."""
+    fetch: NotRequired[FetchArgs]
+    """Where the model is, if not in the image. Refused for any runtime but `modelway`."""
 
 
 class ModelServiceArgs(TypedDict):
@@ -78,6 +83,18 @@ class ModelServiceArgs(TypedDict):
     """Namespace of the Gateway and its proxies. Defaults to `modelway-gateway`."""
     monitoring_namespace: NotRequired[str]
     """Namespace of Prometheus. Defaults to `modelway-monitoring`."""
+    sticky: NotRequired[StickyArgs]
+    """What names a user, who then meets the same version and the same pod each time, whichever proxy asks. Defaults to
+    none: each request is drawn by itself, as are those without a key. Refused with a foreign `gateway_class`."""
+    aliases: NotRequired[dict[str, str]]
+    """Versions by other names, at most eight: `{"champion": "v1"}` is `/NAME/champion/predict` and the header
+    `x-model-version: champion`."""
+    gateway_class: NotRequired[str]
+    """GatewayClass of the Gateway. Defaults to `modelway`; with any other an unknown version gets that controller's
+    404 by path, and is not known by header."""
+    ingress: NotRequired[IngressArgs]
+    """A plain Ingress instead of the Gateway, for one version on a host of its own: neither split nor names of
+    versions, keys or limits, which are refused with it. Defaults to none."""
     path_prefix: NotRequired[str]
     """Path before `/predict`. Defaults to `/` and the component's name; `/` alone needs `host`."""
     host: NotRequired[str]
@@ -90,6 +107,16 @@ class ModelServiceArgs(TypedDict):
     docs: NotRequired[bool]
     """Whether `/NAME/VERSION/docs` and `openapi.json` beside it are routed. Defaults to false. Refused unless every
     version has runtime `modelway`."""
+    experiment: NotRequired[ExperimentRulesArgs]
+    """By which rules a candidate is compared with the champion, by a judge that moves the weights. The weights of
+    `versions` are where it starts: 100 for the champion. Defaults to none. Needs `judge_image` and a Prometheus."""
+    judge_image: NotRequired[pulumi.Input[str]]
+    """Image of the judge by digest. Refused without `experiment`."""
+    prometheus_url: NotRequired[str]
+    """URL of Prometheus for the judge. Defaults to the one of `MonitoringStack`. Refused without `experiment`."""
+    api_server_cidrs: NotRequired[list[str]]
+    """Addresses of the API server's endpoints, for the judge. Defaults to anywhere but the clouds' metadata address.
+    Refused without `experiment`."""
     access: NotRequired[str]
     """Who reaches the model: `public` (everyone), `keyed` (who has an API key or a token, needs `auth`) or `internal`
     (pods of the cluster, through a Gateway of their own). Defaults to `public`."""
@@ -121,28 +148,55 @@ class ModelService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("ModelService"), name, {}, opts)
         spec = route_spec(name, args)
+        refuse(f'ModelService("{name}")', experiment_misfits(args, spec))
         key = feedback_key(name, args["namespace"], _child(self)) if args.get("feedback") else None
         policies = [
             register(f"{name}-{role}", manifest, _child(self)) for role, manifest in policy_manifests(spec).items()
         ]
+        judged = "experiment" in args
         servers = []
         for version, arm in zip(args["versions"], spec.arms, strict=True):
             server_args = _server_args(name, args, version)
+            if judged and not arm.shadow:
+                server_args["subjects"] = _subjects(args, spec)
+            if "autoscaling" in version:
+                server_args["autoscaling"] = _autoscaling(name, version["autoscaling"], spec, arm, "experiment" in args)
             if key is not None:
                 server_args["feedback_key_secret"] = key
             server = ModelServer(f"{name}-{arm.version}", server_args, _child(self))
             servers.append(server)
             # Ready before routed: a route to a version without pods answers 503, one without its policies everyone.
-            after = pulumi.ResourceOptions(parent=self, depends_on=[server, *policies])
-            register(f"{name}-{arm.version}-route", pinned_route(spec, arm), after)
+            if "ingress" not in args:
+                after = pulumi.ResourceOptions(parent=self, depends_on=[server, *policies])
+                register(f"{name}-{arm.version}-route", pinned_route(spec, arm), after)
         after = pulumi.ResourceOptions(parent=self, depends_on=[*servers, *policies])
-        register(f"{name}-split-route", split_route(spec), after)
-        paths = [spec.split_path, *(spec.pinned_path(arm) for arm in spec.arms)]
+        paths = [spec.split_path]
+        if "ingress" in args:
+            register(f"{name}-ingress", ingress_manifest(spec, args["ingress"]["class_name"]), after)
+        else:
+            self._routes(name, args, spec, after)
+            paths += [spec.pinned_path(arm) for arm in spec.arms]
         self.urls = pulumi.Output.from_input(args["gateway_url"]).apply(
             lambda url: [_url(url, spec.host, path) for path in paths]
         )
         self.versions = pulumi.Output.from_input([arm.version for arm in spec.arms])
         self.register_outputs({"urls": self.urls, "versions": self.versions})
+
+    def _routes(self, name: str, args: ModelServiceArgs, spec: RouteSpec, after: pulumi.ResourceOptions) -> None:
+        """Register the routes that no version has for itself, and the judge of the split."""
+        for alias, named in spec.aliases.items():
+            register(f"{name}-{alias}-route", pinned_route(spec, spec.arm(named), alias), after)
+        judged = "experiment" in args
+        # A judge writes weights into the places of all versions.
+        written = split_route(spec) if judged else settled_split(spec)
+        split, route = register_split(name, written, after, judged=judged)
+        if judged:
+            judging = pulumi.ResourceOptions(parent=self, depends_on=[split])
+            Experiment(name, experiment_args(name, args, spec, route), judging)
+        for role, manifest in zip(("unknown-answer", "unknown-route"), unknown_manifests(spec), strict=False):
+            after = pulumi.ResourceOptions.merge(
+                after, pulumi.ResourceOptions(depends_on=[register(f"{name}-{role}", manifest, after)])
+            )
 
 
 def feedback_key(name: str, namespace: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
@@ -172,6 +226,12 @@ def _url(gateway_url: str, host: str | None, path: str) -> str:
     return f"{scheme}://{host}{port}{path}"
 
 
+def _subjects(args: ModelServiceArgs, spec: RouteSpec) -> SubjectsArgs:
+    """How the versions of an experiment count users: by the key of the sticky split."""
+    sticky = args.get("sticky", {})
+    return cast(SubjectsArgs, {**sticky, "slow_seconds": slow_threshold_seconds(cast(Mapping[str, Any], args), spec)})
+
+
 def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -> ModelServerArgs:
     result: ModelServerArgs = {
         "model": name,
@@ -179,7 +239,17 @@ def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -
         "image": version["image"],
         "namespace": args["namespace"],
     }
-    for key in ("replicas", "autoscaling", "resources", "runtime", "container", "gpus", "allow_pickle"):
+    for key in (
+        "replicas",
+        "autoscaling",
+        "resources",
+        "runtime",
+        "container",
+        "gpus",
+        "allow_pickle",
+        "shadow",
+        "fetch",
+    ):
         if key in version:
             result[key] = version[key]
     for key in (
@@ -191,57 +261,18 @@ def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -
     ):
         if key in args:
             result[key] = args[key]  # type: ignore[literal-required]
+    if "ingress" in args:
+        result["gateway_namespace"] = args["ingress"]["namespace"]
+        result["gateway_pods"] = {}
     return result
 
 
-def route_spec(name: str, args: ModelServiceArgs) -> RouteSpec:
-    """Validate the inputs that concern routes; raises `ValueError` with one sentence."""
-    where = f'ModelService("{name}")'
-    require_dns_label(f"{where} name", f"{name}-split")
-    versions = args["versions"]
-    names = [version["name"] for version in versions]
-    if not 1 <= len(versions) <= MAX_VERSIONS:
-        raise ValueError(
-            f"{where}.versions: wrong number: got {len(versions)}, allowed 1 to {MAX_VERSIONS}; "
-            "remove versions that are no longer served."
-        )
-    for version in names:
-        require_dns_label(f"{where}.versions name", version)
-        if version in RESERVED_VERSIONS:
-            raise ValueError(
-                f"{where}.versions name: reserved: got {version!r}, allowed any DNS label but "
-                f"{', '.join(sorted(RESERVED_VERSIONS))}; rename the version."
-            )
-    if duplicates := sorted({version for version in names if names.count(version) > 1}):
-        raise ValueError(
-            f"{where}.versions: name used twice: got {', '.join(duplicates)}, allowed each name once; "
-            "rename one of them."
-        )
-    default = 100 if len(versions) == 1 else 0
-    weights = [as_int(version.get("weight"), default) for version in versions]
-    if sum(weights) != 100 or min(weights) < 0:
-        raise ValueError(
-            f"{where}.versions: weights do not sum to 100: got {', '.join(map(str, weights))}, "
-            "allowed whole numbers from 0 with the sum 100; change the weights."
-        )
-    options = _options(where, args)
-    runtimes = {version: runtime_of(name, version, options[version]) for version in names}
-    policy = policy_of(args)
-    refuse(where, policy_misfits(policy, list(runtimes.values())))
-    prefix = _path_prefix(where, args.get("path_prefix", f"/{name}"), args.get("host"))
-    return RouteSpec(
-        model=name,
-        namespace=args["namespace"],
-        gateway_name=args.get("gateway_name", "modelway-internal" if policy.access == "internal" else "modelway"),
-        gateway_namespace=args.get("gateway_namespace", "modelway-gateway"),
-        arms=[
-            Arm(version, f"{name}-{version}", weight, runtimes[version])
-            for version, weight in zip(names, weights, strict=True)
-        ],
-        path_prefix=prefix,
-        host=args.get("host"),
-        policy=policy,
-    )
+def _autoscaling(name: str, args: AutoscalingArgs, spec: RouteSpec, arm: Arm, experiment: bool) -> AutoscalingArgs:
+    """The version's own with the routes that wake it; raises `ValueError` with one sentence where it cannot sleep."""
+    sleeper = Sleeper(arm.weight, arm.shadow, experiment, spec.gateway_class)
+    own = cast(Mapping[str, Any], args)
+    refuse(f'ModelService("{name}").versions {arm.version}', [*sleeper_misfits(own, sleeper)])
+    return {"waking_routes": waking_routes(name, arm.version, arm.weight, spec.aliases), **args}
 
 
 def policy_manifests(spec: RouteSpec) -> dict[str, Manifest]:
@@ -250,35 +281,8 @@ def policy_manifests(spec: RouteSpec) -> dict[str, Manifest]:
     made = {
         "security-policy": security_policy(policy),
         "client-id-policy": client_id_policy(policy),
-        "traffic-policy": backend_traffic_policy(policy),
+        "traffic-policy": backend_traffic_policy(
+            policy, spec.sticky, min(arm.server.keep_alive_seconds for arm in spec.arms)
+        ),
     }
     return {role: manifest for role, manifest in made.items() if manifest is not None}
-
-
-def _options(where: str, args: ModelServiceArgs) -> Mapping[str, Options]:
-    """What each version says about its server; raises `ValueError` with one sentence where it does not fit."""
-    options = {}
-    for version in args["versions"]:
-        found = replace(
-            server_options(cast(Mapping[str, Any], version)),
-            feedback=bool(args.get("feedback", False)),
-            feedback_outcomes=tuple(args.get("feedback_outcomes", ())),
-            docs=bool(args.get("docs", False)),
-        )
-        refuse(f"{where}.versions {version['name']}", version_misfits(found))
-        options[version["name"]] = found
-    refuse(where, model_misfits(options))
-    return options
-
-
-def _path_prefix(where: str, prefix: str, host: str | None) -> str:
-    if not prefix.startswith("/") or (prefix != "/" and prefix.endswith("/")) or "//" in prefix:
-        raise ValueError(
-            f"{where}.path_prefix: not a path: got {prefix!r}, allowed '/' or '/NAME' without a "
-            "trailing '/'; correct it."
-        )
-    if prefix == "/" and host is None:
-        raise ValueError(
-            f"{where}.path_prefix: takes every model's paths: got '/', allowed '/' only together with host; set host."
-        )
-    return "" if prefix == "/" else prefix

@@ -1,10 +1,14 @@
 """Kubernetes objects of one model version, as plain data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelway._common import Manifest, labels
 from modelway._hardening import container_security, http_probe, pod_security, topology_spread
+from modelway.serving.autoscaling import autoscaler
+from modelway.serving.autoscaling_checks import Autoscaling
+from modelway.serving.fetch import Fetch, fetch_container, fetch_egress, fetch_volumes, model_mount
 from modelway.serving.runtimes import (
     FEEDBACK_KEY,
     FEEDBACK_KEY_FOLDER,
@@ -18,18 +22,15 @@ from modelway.serving.runtimes import (
 )
 
 COMPONENT = "model-server"
+SHADOW_LABEL = "modelway.dev/shadow"
+"""Label `"true"` of the pods that get copies of requests only; no selector has it, so that it can come and go."""
+PROXY_LABELS = {"app.kubernetes.io/component": "proxy"}
+"""Labels of Envoy Gateway's proxies."""
 PROGRESS_SECONDS = 300
 """How long a rollout may stand still; longer where a server takes longer to start."""
+HUNG_GRACE_SECONDS = 5
+"""How long a container that failed its liveness probe may take to end."""
 GPU = "nvidia.com/gpu"
-
-
-@dataclass(frozen=True)
-class Autoscaling:
-    """Bounds of the HorizontalPodAutoscaler; with it `replicas` is left out of the Deployment."""
-
-    min_replicas: int
-    max_replicas: int
-    cpu_utilization_percent: int = 70
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class ServerSpec:
     drain_seconds: int = 10
     """How long a pod keeps serving after its deletion began, so that the gateway learns of it first."""
     pull_secret: Any = None
+    fetch: Fetch | None = None
+    """Where the model is; None: in the image."""
+    shadow: bool = False
+    """Whether the version gets copies of requests instead of a share."""
+    gateway_pods: Mapping[str, str] = field(default_factory=lambda: PROXY_LABELS)
+    """Labels of the pods in `gateway_namespace` that reach the `http` port; none: all of them."""
 
     @property
     def name(self) -> str:
@@ -69,6 +76,11 @@ class ServerSpec:
     def min_replicas(self) -> int:
         """Pods that run at least."""
         return self.autoscaling.min_replicas if self.autoscaling else self.replicas
+
+    @property
+    def max_replicas(self) -> int:
+        """Pods that run at most."""
+        return self.autoscaling.max_replicas if self.autoscaling else self.replicas
 
     def selector(self) -> dict[str, str]:
         """Labels that select this version's pods and no others."""
@@ -89,13 +101,15 @@ def server_manifests(spec: ServerSpec) -> list[Manifest]:
     manifests = [
         _service_account(spec),
         _network_policy(spec),
-        _service(spec),
         _deployment(spec),
+        # The provider holds a Service until a pod stands behind it. Before its Deployment, some of them would take all
+        # places of the engine's, and no Deployment would ever get one.
+        _service(spec),
     ]
-    if spec.min_replicas >= 2:
+    if spec.max_replicas >= 2:
         manifests.append(_pod_disruption_budget(spec))
     if spec.autoscaling:
-        manifests.append(_autoscaler(spec, spec.autoscaling))
+        manifests.append(autoscaler(spec.metadata(), spec.model, spec.version, spec.autoscaling))
     return manifests
 
 
@@ -107,10 +121,13 @@ def feedback_key_manifest(model: str, namespace: str, key: Any) -> Manifest:
 
 
 def _service_account(spec: ServerSpec) -> Manifest:
+    metadata = spec.metadata()
+    if spec.fetch is not None and spec.fetch.identity_annotations:
+        metadata["annotations"] = dict(spec.fetch.identity_annotations)
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": spec.metadata(),
+        "metadata": metadata,
         "automountServiceAccountToken": False,
     }
     if spec.pull_secret is not None:
@@ -119,11 +136,10 @@ def _service_account(spec: ServerSpec) -> Manifest:
 
 
 def _network_policy(spec: ServerSpec) -> Manifest:
-    def allow(namespace: str, component: dict[str, str], port: int) -> dict[str, Any]:
-        source = {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-            "podSelector": {"matchLabels": component},
-        }
+    def allow(namespace: str, pods: Mapping[str, str], port: int) -> dict[str, Any]:
+        source: dict[str, Any] = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+        if pods:
+            source["podSelector"] = {"matchLabels": dict(pods)}
         return {"from": [source], "ports": [{"protocol": "TCP", "port": port}]}
 
     return {
@@ -134,23 +150,27 @@ def _network_policy(spec: ServerSpec) -> Manifest:
             "podSelector": {"matchLabels": spec.selector()},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
-                allow(spec.gateway_namespace, {"app.kubernetes.io/component": "proxy"}, spec.server.port),
+                allow(spec.gateway_namespace, spec.gateway_pods, spec.server.port),
                 allow(
                     spec.monitoring_namespace,
                     {"app.kubernetes.io/component": "prometheus"},
                     spec.server.metrics_port,
                 ),
             ],
-            "egress": [],
+            "egress": fetch_egress(spec.fetch) if spec.fetch is not None else [],
         },
     }
 
 
 def _service(spec: ServerSpec) -> Manifest:
+    metadata = spec.metadata()
+    if spec.min_replicas == 0:
+        # Pulumi holds a Service until a pod stands behind it, and this one may be asleep.
+        metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": spec.metadata(),
+        "metadata": metadata,
         "spec": {
             "type": "ClusterIP",
             "selector": spec.selector(),
@@ -161,10 +181,11 @@ def _service(spec: ServerSpec) -> Manifest:
 
 def _deployment(spec: ServerSpec) -> Manifest:
     server, metadata = spec.server, spec.metadata()
-    progress_seconds = max(PROGRESS_SECONDS, server.startup_seconds + 180)
+    fetch_seconds = spec.fetch.seconds if spec.fetch is not None else 0
+    progress_seconds = max(PROGRESS_SECONDS, server.startup_seconds + 180) + fetch_seconds
     if progress_seconds > PROGRESS_SECONDS:
         # Pulumi waits ten minutes by itself, and a rollout starts one pod after the other.
-        metadata["annotations"] = {"pulumi.com/timeoutSeconds": str(progress_seconds * spec.min_replicas)}
+        metadata["annotations"] = {"pulumi.com/timeoutSeconds": str(progress_seconds * max(1, spec.min_replicas))}
     deployment: dict[str, Any] = {
         "selector": {"matchLabels": spec.selector()},
         "minReadySeconds": 5,
@@ -174,7 +195,10 @@ def _deployment(spec: ServerSpec) -> Manifest:
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": {
             "metadata": {
-                "labels": labels(spec.model, COMPONENT, spec.version),
+                "labels": {
+                    **labels(spec.model, COMPONENT, spec.version),
+                    **({SHADOW_LABEL: "true"} if spec.shadow else {}),
+                },
                 "annotations": {
                     "prometheus.io/scrape": "true",
                     "prometheus.io/port": str(server.metrics_port),
@@ -191,7 +215,7 @@ def _deployment(spec: ServerSpec) -> Manifest:
 
 def _pod(spec: ServerSpec) -> dict[str, Any]:
     server = spec.server
-    pod = {
+    pod: dict[str, Any] = {
         "serviceAccountName": spec.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -202,6 +226,9 @@ def _pod(spec: ServerSpec) -> dict[str, Any]:
         "containers": [_container(spec)],
         "volumes": [volume for volume, _ in _folders(server)],
     }
+    if spec.fetch is not None:
+        pod["initContainers"] = [fetch_container(spec.fetch, spec.image, server)]
+        pod["volumes"] = [*pod["volumes"], *fetch_volumes(spec.fetch)]
     if server.gpus:
         # Nodes with GPUs are commonly tainted so, to keep everything else away.
         pod["tolerations"] = [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
@@ -237,20 +264,27 @@ def _container(spec: ServerSpec) -> dict[str, Any]:
     if server.gpus:
         limits[GPU] = str(server.gpus)
     probed = server.probe_port_name
-    container = {
+    container: dict[str, Any] = {
         "name": "server",
         "image": spec.image,
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in server.ports.items()],
         "env": _environment(server),
         "startupProbe": http_probe(server.ready_path, probed, 1, server.startup_seconds),
-        "readinessProbe": http_probe(server.ready_path, probed, 2, 2),
-        "livenessProbe": http_probe(server.health_path, probed, 10, 2),
+        # A server that hangs gets no more requests within 4 s and is started again within 30 s: three failures in a
+        # row, and no drain for what does not answer anyway.
+        "readinessProbe": http_probe(server.ready_path, probed, 1, 3, timeout_seconds=1),
+        "livenessProbe": {
+            **http_probe(server.health_path, probed, 5, 3),
+            "terminationGracePeriodSeconds": HUNG_GRACE_SECONDS,
+        },
         "lifecycle": {"preStop": {"sleep": {"seconds": spec.drain_seconds}}},
         "resources": {"requests": {"cpu": size.cpu_request, "memory": size.memory_request}, "limits": limits},
         "securityContext": container_security(server.user_id),
         "volumeMounts": [mount for _, mount in _folders(server)],
     }
+    if spec.fetch is not None:
+        container["volumeMounts"].append(model_mount())
     if server.command:
         container["command"] = list(server.command)
     if server.args:
@@ -276,20 +310,5 @@ def _pod_disruption_budget(spec: ServerSpec) -> Manifest:
             "maxUnavailable": 1,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
             "selector": {"matchLabels": spec.selector()},
-        },
-    }
-
-
-def _autoscaler(spec: ServerSpec, autoscaling: Autoscaling) -> Manifest:
-    target = {"type": "Utilization", "averageUtilization": autoscaling.cpu_utilization_percent}
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": spec.metadata(),
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": spec.name},
-            "minReplicas": autoscaling.min_replicas,
-            "maxReplicas": autoscaling.max_replicas,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
         },
     }

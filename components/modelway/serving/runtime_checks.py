@@ -4,8 +4,10 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
+from modelway.serving.fetch_checks import fetch_misfits
+from modelway.serving.misfit import Misfit as Misfit
 from modelway.serving.runtimes import (
     ADMIN_PORT,
     HTTP_PORT,
@@ -17,18 +19,21 @@ from modelway.serving.runtimes import (
     split_paths,
 )
 
-_SERVER = ("args", "env", "secret_files", "startup_seconds", "writable_paths")
+_SERVER = ("args", "env", "keep_alive_seconds", "secret_files", "startup_seconds", "writable_paths")
 _PATHS = ("health_path", "metrics_path", "predict_path", "ready_path")
 CONTAINER_FIELDS: Mapping[str, tuple[str, ...]] = {
     "modelway": (),
     "container": tuple(sorted((*_SERVER, *_PATHS, "admin_port", "command", "open_inference", "port", "user_id"))),
     "mlserver": (*(name for name in _SERVER if name != "args"), "model_path"),
     "triton": (*_SERVER, "model_path"),
-    "vllm": (*_SERVER, "model_path"),
+    "vllm": (*(name for name in _SERVER if name != "keep_alive_seconds"), "model_path"),
 }
-"""Fields of `container` that each runtime takes; MLServer's command line has no options."""
+"""Fields of `container` that each runtime takes; MLServer has no options on its command line, and vLLM is told for how
+long it keeps connections."""
 MOUNTED = ("/dev", "/etc", "/proc", "/sys", "/var/run", TEMPORARY)
 MAXIMUM_GPUS = 64
+MINIMUM_KEEP_ALIVE_SECONDS = 3
+"""The gateway forgets connections after two fifths of it, in whole seconds."""
 MAXIMUM_OUTCOMES = 20
 _URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _FOLDER = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
@@ -36,17 +41,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-
-
-class Misfit(NamedTuple):
-    """One field that does not fit: which, what is wrong, what was given, what is allowed, what to do."""
-
-    field: str
-    """Dotted, in snake case: `container.admin_port`."""
-    what: str
-    got: str
-    allowed: str
-    fix: str
 
 
 def version_misfits(options: Options) -> list[Misfit]:
@@ -58,6 +52,8 @@ def version_misfits(options: Options) -> list[Misfit]:
     problems = list(_unfit(options))
     fields = {name: check for name, check in _CHECKS.items() if name in options.container}
     problems += chain.from_iterable(check(options.container[name]) for name, check in fields.items())
+    if options.fetch is not None:
+        problems += fetch_misfits(options.fetch, options.runtime)
     return problems or [*_environment(options), *_ports_and_paths(options)]
 
 
@@ -113,9 +109,27 @@ def _unfit(options: Options) -> Iterator[Misfit]:
         yield Misfit("gpus", "does not fit the runtime", f"{options.gpus}", allowed_text, "remove gpus")
     elif options.gpus is not None and not 0 <= options.gpus <= MAXIMUM_GPUS:
         yield Misfit("gpus", "out of range", f"{options.gpus}", f"0 to {MAXIMUM_GPUS}", "change it")
+    if options.subjects is not None and options.runtime != "modelway":
+        got, fix = f"with runtime {options.runtime}", "remove subjects"
+        yield Misfit("subjects", "does not fit the runtime", got, "with runtime modelway", fix)
+    elif options.subjects is not None:
+        yield from _subjects(options)
     if options.allow_pickle and options.runtime != "modelway":
         got = f"true with runtime {options.runtime}"
         yield Misfit("allow_pickle", "does not fit the runtime", got, "with runtime modelway", "remove allow_pickle")
+
+
+def _subjects(options: Options) -> Iterator[Misfit]:
+    own = options.subjects or {}
+    if options.shadow:
+        yield Misfit(
+            "subjects", "set for a shadow, which answers nobody", "shadow", "without shadow", "remove subjects"
+        )
+    if own.get("header") and own.get("cookie"):
+        yield Misfit("subjects.cookie", "set together with header", repr(own["cookie"]), "one of the two", "remove one")
+    if own.get("slow_seconds") is not None and not 0 < own["slow_seconds"] <= 3600:
+        got = f"{own['slow_seconds']:g}"
+        yield Misfit("subjects.slow_seconds", "out of range", got, "more than 0, at most 3600", "change it")
 
 
 def _environment(options: Options) -> Iterator[Misfit]:
@@ -190,6 +204,12 @@ def _user_id(value: int) -> Iterator[Misfit]:
         yield Misfit("container.user_id", "out of range", f"{value}", "1 to 2147483647, never root", "change it")
 
 
+def _keep_alive_seconds(value: int) -> Iterator[Misfit]:
+    if not MINIMUM_KEEP_ALIVE_SECONDS <= value <= 3600:
+        allowed = f"{MINIMUM_KEEP_ALIVE_SECONDS} to 3600"
+        yield Misfit("container.keep_alive_seconds", "out of range", f"{value}", allowed, "change it")
+
+
 def _startup_seconds(value: int) -> Iterator[Misfit]:
     if not 1 <= value <= 3600:
         yield Misfit("container.startup_seconds", "out of range", f"{value}", "1 to 3600", "change it")
@@ -203,5 +223,6 @@ _CHECKS: Mapping[str, Any] = {
     "writable_paths": lambda value: _folders("writable_paths", value),
     "model_path": lambda value: _folders("model_path", [value]),
     "user_id": _user_id,
+    "keep_alive_seconds": _keep_alive_seconds,
     "startup_seconds": _startup_seconds,
 }

@@ -1,8 +1,9 @@
 """What differs between the servers that can run a version: ports, paths, probes, start and folders.
 
-Nothing here needs Pulumi. A `Runtime` says it all, and one function per runtime makes it. The model of every runtime
-is a path inside the image: then one digest names server and model together, as for our own, any cluster can run it
-(image volumes are on by default from Kubernetes 1.35 only), and two pods can never see different files, as on a volume.
+Nothing here needs Pulumi. A `Runtime` says it all, and one function per runtime makes it. The model is a path inside
+the image, unless our own server fetches it by its sum (`fetch.py`): then one digest names server and model together,
+any cluster can run it (image volumes are on by default from Kubernetes 1.35 only), and two pods can never see different
+files, as on a volume.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,10 @@ CACHE = "/var/cache/modelway"
 """Writable where a server keeps what it compiles."""
 MODEL_PATH = "/model"
 """Where an image has its model unless it says otherwise."""
+FETCHED_PATH = "/var/lib/modelway/model"
+"""Where a model is that was fetched before the server started."""
+KEEP_ALIVE_SECONDS = 75
+"""How long our server, and others unless it is said, keep an idle connection."""
 REQUEST_TIMEOUT_SECONDS = 30
 """Longest that the gateway waits for an answer; a pod lives that long after it left the endpoints."""
 VLLM_TIMEOUT_SECONDS = 300
@@ -96,6 +101,8 @@ class Runtime:
     startup_seconds: int = STARTUP_SECONDS
     """Longest that the server may take until it is ready."""
     request_timeout_seconds: int = REQUEST_TIMEOUT_SECONDS
+    keep_alive_seconds: int = KEEP_ALIVE_SECONDS
+    """How long the server keeps an idle connection; the gateway forgets it long before."""
     resources: Resources = field(default_factory=Resources)
     feedback_key_secret: Any = None
     """Name of the Secret whose key signs prediction ids: text, or a value that becomes text while deploying."""
@@ -124,6 +131,12 @@ class Options:
     feedback: bool = False
     feedback_outcomes: tuple[str, ...] = ()
     docs: bool = False
+    shadow: bool = False
+    """Whether it gets copies of requests only."""
+    fetch: Mapping[str, Any] | None = None
+    """The fields of `FetchArgs` that are set; None: the model is part of the image."""
+    subjects: Mapping[str, Any] | None = None
+    """The fields of `SubjectsArgs` that are set; None: subjects are not counted."""
 
 
 PREDICT = PublicPath("/predict", "/predict")
@@ -164,9 +177,26 @@ def _modelway(model: str, version: str, options: Options) -> Runtime:
         paths.append(PublicPath("/feedback", "/feedback"))
     if options.feedback_outcomes:
         env["MODELWAY_FEEDBACK_OUTCOMES"] = ",".join(options.feedback_outcomes)
+    if options.shadow:
+        env["MODELWAY_SHADOW"] = "true"
+    if options.fetch is not None:
+        env["MODELWAY_MODEL_DIR"] = FETCHED_PATH
+    if options.subjects is not None:
+        env |= _subjects(options.subjects)
     if options.docs:
         paths += [PublicPath("/docs", "/docs", split=False), PublicPath("/openapi.json", "/openapi.json", split=False)]
     return Runtime("modelway", tuple(paths), env=env)
+
+
+def _subjects(subjects: Mapping[str, Any]) -> dict[str, str]:
+    """How the server counts users, where an experiment compares this version."""
+    env = {"MODELWAY_SUBJECTS": "true"}
+    for name in ("header", "cookie"):
+        if subjects.get(name) is not None:
+            env[f"MODELWAY_SUBJECT_{name.upper()}"] = subjects[name]
+    if subjects.get("slow_seconds") is not None:
+        env["MODELWAY_SLOW_SECONDS"] = f"{subjects['slow_seconds']:g}"
+    return env
 
 
 def _container(model: str, version: str, options: Options) -> Runtime:
@@ -211,6 +241,8 @@ def _mlserver(model: str, version: str, options: Options) -> Runtime:
             "MLSERVER_ENVIRONMENTS_DIR": f"{TEMPORARY}/environments",
             "HOME": TEMPORARY,
         },
+        # uvicorn's default, which MLServer has no setting for.
+        keep_alive_seconds=5,
         resources=Resources("500m", "2", "512Mi", "2Gi"),
     )
     return _with_options(runtime, options)
@@ -305,6 +337,7 @@ def _with_options(runtime: Runtime, options: Options) -> Runtime:
         temporary_size="1Gi",
         gpus=runtime.gpus if options.gpus is None else options.gpus,
         startup_seconds=own.get("startup_seconds", runtime.startup_seconds),
+        keep_alive_seconds=own.get("keep_alive_seconds", runtime.keep_alive_seconds),
     )
 
 

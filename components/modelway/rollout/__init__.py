@@ -1,0 +1,1 @@
+"""Guarded rollouts: a judge that compares two versions and moves the weights between them."""

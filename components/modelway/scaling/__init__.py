@@ -1,0 +1,1 @@
+"""KEDA, for versions that scale by more than CPU."""
