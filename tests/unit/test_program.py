@@ -125,7 +125,10 @@ def test_problems_of_the_config_end_the_program_with_all_their_sentences(deploy:
 
 @pytest.mark.usefixtures("node")
 def test_monitoring_can_be_left_out(deploy: Deploy) -> None:
-    assert deploy(run(monitoring={"enabled": False})).names("Deployment") == [
+    (model,) = json.loads(config_of("node")["modelway:models"])
+    # An objective that nobody measures would be refused.
+    del model["slo"]
+    assert deploy(run(monitoring={"enabled": False}, models=[model])).names("Deployment") == [
         "breast-cancer-v1-deployment",
         "breast-cancer-v2-deployment",
     ]
