@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.outside import OutsideLoad
-from tests.cluster.stack import Stack
+from tests.cluster.stack import LONG, Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = LONG
 
 PATH, RATE = "/breast-cancer/v1/predict", 50
 SELECTOR = "app.kubernetes.io/name=breast-cancer,app.kubernetes.io/version=v1"
