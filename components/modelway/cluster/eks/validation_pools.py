@@ -65,15 +65,7 @@ def _pool(findings: Findings, where: str, pool: NodePoolArgs) -> None:
     _sizes(findings, where, pool)
     _types(findings, where, pool["instance_types"])
     findings.one_of(f"{where}.os", "unknown operating system", pool.get("os", "al2023"), OPERATING_SYSTEMS)
-    for taint in pool.get("taints", []):
-        if not taints.FORM.fullmatch(taint):
-            findings.add(
-                f"{where}.taints",
-                "no taint",
-                repr(taint),
-                "key=value:NoSchedule, :NoExecute or :PreferNoSchedule",
-                "correct it",
-            )
+    taints.check(findings, where, pool.get("taints", []))
 
 
 def _sizes(findings: Findings, where: str, pool: NodePoolArgs) -> None:

@@ -91,15 +91,7 @@ def _pool(findings: Findings, where: str, pool: GkeNodePoolArgs, region: str) ->
     _in_region(findings, f"{where}.zones", pool.get("zones", []), region)
     for zone in repeated(pool.get("zones", [])):
         findings.add(f"{where}.zones", "named twice", repr(zone), "each once", "remove one")
-    for taint in pool.get("taints", []):
-        if not taints.FORM.fullmatch(taint):
-            findings.add(
-                f"{where}.taints",
-                "no taint",
-                repr(taint),
-                "key=value:NoSchedule, :NoExecute or :PreferNoSchedule",
-                "correct it",
-            )
+    taints.check(findings, where, pool.get("taints", []))
 
 
 def _sizes(findings: Findings, where: str, pool: GkeNodePoolArgs) -> None:
