@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,6 +58,21 @@ def weigh(stack: Stack, model: str, **weights: int) -> None:
         "spec": {"rules": rules},
     }
     stack.kubectl(*JUDGE, stdin=json.dumps(lent(wanted)))
+
+
+def places(stack: Stack, model: str) -> list[dict[str, Any]]:
+    """The backends of the split: one place for each version, lent to another where it has no share."""
+    route = json.loads(stack.kubectl("get", "httproute", f"{model}-split", "-n", MODELS, "-o", "json"))
+    backends: list[dict[str, Any]] = route["spec"]["rules"][0]["backendRefs"]
+    return backends
+
+
+def shares(stack: Stack, model: str) -> dict[str, int]:
+    """Live shares of the split, by version; one without a share is left out."""
+    found: Counter[str] = Counter()
+    for backend in places(stack, model):
+        found[backend["name"].removeprefix(f"{model}-")] += backend["weight"]
+    return {version: share for version, share in found.items() if share}
 
 
 def settled(url: str, row: Any, version: str) -> float:

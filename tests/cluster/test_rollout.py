@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import lock
 from tests.cluster.load import Load
+from tests.cluster.split import shares
 from tests.cluster.stack import FULL, LONG, PORTS, PROJECT, Stack
 from tools import images
 from tools.progress import Progress
@@ -81,13 +82,6 @@ def state(stack: Stack, name: str) -> dict[str, Any]:
     return found
 
 
-def weights(stack: Stack, name: str) -> dict[str, int]:
-    """What the split route has."""
-    rules = json.loads(stack.kubectl("get", "httproute", f"canary-{name}-split", "-n", "modelway-models", "-o", "json"))
-    backends = rules["spec"]["rules"][0]["backendRefs"]
-    return {one["name"].removeprefix(f"canary-{name}-"): one["weight"] for one in backends}
-
-
 def awaited(found: Callable[[], bool], seconds: float, what: str) -> float:
     """Seconds until something is so; fails when it is not in time."""
     began = time.monotonic()
@@ -99,7 +93,7 @@ def awaited(found: Callable[[], bool], seconds: float, what: str) -> float:
 
 def exposed(stack: Stack, name: str) -> None:
     """Wait until the candidate has its first weight."""
-    awaited(lambda: weights(stack, name) == {"v1": 90, "v2": 10}, 180, f"the first step of {name}")
+    awaited(lambda: shares(stack, f"canary-{name}") == {"v1": 90, "v2": 10}, 180, f"the first step of {name}")
 
 
 def ask(stack: Stack, name: str, command: str) -> None:
@@ -115,7 +109,7 @@ def test_a_bad_canary_is_rolled_back_within_a_minute(
 ) -> None:
     exposed(stack, bad)
     with Load(urls[bad], {"x": 1}, rate=RATE) as outcome:
-        taken = awaited(lambda: weights(stack, bad) == {"v1": 100, "v2": 0}, GOAL_SECONDS, f"the rollback of {bad}")
+        taken = awaited(lambda: shares(stack, f"canary-{bad}") == {"v1": 100}, GOAL_SECONDS, f"the rollback of {bad}")
     found = state(stack, bad)
     figure(
         f"canary with {bad}: rolled back {taken:.0f} s after the first of {outcome.sent} requests, "
@@ -180,4 +174,4 @@ def test_without_prometheus_no_canary_is_promoted(
         stack.kubectl("rollout", "status", *prometheus, "--timeout=120s")
     figure(f"without Prometheus: {found['status']} at weight 10 after {outcome.sent} requests: {found['missing']}")
     assert (found["status"], found["step"], found["verdict"]["decision"]) == ("running", 0, "hold")
-    assert weights(stack, EQUAL) == {"v1": 90, "v2": 10}
+    assert shares(stack, f"canary-{EQUAL}") == {"v1": 90, "v2": 10}

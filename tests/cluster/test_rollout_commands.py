@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.split import places, shares
 from tests.cluster.stack import LONG, PROJECT, Stack
 
 pytestmark = LONG
@@ -58,19 +58,6 @@ class Judged:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def places(self) -> list[dict[str, Any]]:
-        """The backends of the split: one place for each version, lent to another where it has no share."""
-        question = ("get", "httproute", f"{MODEL}-split", "-n", "modelway-models", "-o", "json")
-        backends: list[dict[str, Any]] = json.loads(self.stack.kubectl(*question))["spec"]["rules"][0]["backendRefs"]
-        return backends
-
-    def weights(self) -> dict[str, int]:
-        """Live shares of the split; a version without one is left out."""
-        shares: Counter[str] = Counter()
-        for backend in self.places():
-            shares[backend["name"].removeprefix(f"{MODEL}-")] += backend["weight"]
-        return {version: share for version, share in shares.items() if share}
-
     def facts(self) -> dict[str, Any]:
         """What `rollout status` knows."""
         text = self.run("rollout", "status", "node", "--json")
@@ -91,9 +78,9 @@ def judged(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[J
 def test_commands_move_the_weights_and_up_keeps_what_was_rolled_back(judged: Judged, tmp_path: Path) -> None:
     assert judged.facts()["experiment"]["champion"] == "v1"
     judged.run("rollout", "promote", "node", MODEL, "--reason", "it is better")
-    assert judged.weights() == {"v2": 100}
+    assert shares(judged.stack, MODEL) == {"v2": 100}
     judged.run("rollout", "rollback", "node", MODEL, "--to", "v1", "--reason", "it is <worse>")
-    assert judged.weights() == {"v1": 100}
+    assert shares(judged.stack, MODEL) == {"v1": 100}
     for _ in range(2):
         said = judged.run("up", "node")
         assert f"{MODEL}: v2 was rolled back at" in said
@@ -110,21 +97,21 @@ def test_commands_move_the_weights_and_up_keeps_what_was_rolled_back(judged: Jud
 def test_a_version_is_removed_after_the_judge_has_drained_it_and_the_weights_stay(judged: Judged) -> None:
     judged.write(EXPERIMENT, ("v1", "v2", "v0"))
     judged.run("up", "node")
-    assert len(judged.places()) == 3
+    assert len(places(judged.stack, MODEL)) == 3
     judged.run("rollout", "promote", "node", MODEL)
     judged.write(EXPERIMENT)
     judged.run("up", "node")
-    assert (len(judged.places()), judged.weights()) == (2, {"v2": 100})
+    assert (len(places(judged.stack, MODEL)), shares(judged.stack, MODEL)) == (2, {"v2": 100})
 
 
 def test_an_experiment_that_leaves_gives_the_weights_back_and_takes_all_of_its_objects_along(judged: Judged) -> None:
     judged.write(None)
     judged.run("up", "node")
-    assert judged.weights() == {"v1": 100}
+    assert shares(judged.stack, MODEL) == {"v1": 100}
     kinds = "deployments,configmaps,leases,roles,rolebindings,serviceaccounts,networkpolicies"
     selector = f"app.kubernetes.io/name={MODEL},app.kubernetes.io/component=rollout-judge"
     assert judged.stack.kubectl("get", kinds, "-n", "modelway-models", "-l", selector, "-o", "name") == ""
     judged.run("rollout", "rollback", "node", MODEL, "--to", "v2")
-    assert judged.weights() == {"v2": 100}
+    assert shares(judged.stack, MODEL) == {"v2": 100}
     text = (judged.project / "stacks/Pulumi.node.yaml").read_text()
     assert f"rollBackTo: v2\n    name: {MODEL}" in text.replace("  - rollBackTo", "rollBackTo").replace("    ", "    ")
