@@ -12,7 +12,7 @@ from rollout_judge.plan import Kind, Plan
 from rollout_judge.reading import Reading, key
 from rollout_judge.state import Arm, Block, ClassState, MetricState, PodState, SampleRatioState, State
 from rollout_judge.verdict import Arm as Total
-from rollout_judge.verdict import Evidence, MetricEvidence
+from rollout_judge.verdict import Evidence, MetricEvidence, class_share
 
 NEW_SECONDS = 0.5
 """Less is the same scrape again, after a restart or with a late one, through clocks that do not quite agree."""
@@ -32,6 +32,7 @@ def new_metrics(plan: Plan) -> dict[str, MetricState]:
 def take(state: State, plan: Plan, found: Reading, now: float) -> None:
     """Count what came since the look before; one with something missing leaves it to the next one."""
     state.missing = found.missing
+    state.absent_since = (state.absent_since or now) if found.absent else None
     if found.missing is not None or not _is_new(state, found):
         return
     servers, proxies = Counters(_pods(state.counters)), Counters(_pods(state.proxies))
@@ -57,6 +58,7 @@ def evidence_of(state: State, plan: Plan, now: float) -> Evidence:
         seconds=state.seconds(now),
         step_seconds=now - state.step_started_at if state.exposed else 0.0,
         missing=state.missing,
+        absent_seconds=now - state.absent_since if state.exposed and state.absent_since is not None else 0.0,
     )
 
 
@@ -186,14 +188,13 @@ def _classes(state: State, plan: Plan, counted: dict[str, int]) -> None:
             found[version][label] = found[version].get(label, 0) + count
     champion, candidate = found[plan.champion], found[plan.candidate]
     trials, trials_of_candidate = sum(champion.values()), sum(candidate.values())
-    share = plan.test_alpha / max(len(state.classes), 1)
-    for label, known in state.classes.items():
+    for place, (label, known) in enumerate(state.classes.items()):
         old = Arm(trials=trials, events=champion.get(label, 0))
         new = Arm(trials=trials_of_candidate, events=candidate.get(label, 0))
         look = _completed(known, old, new)
         if look is not None:
             comparison = Comparison(known.likelihoods).add(look)
-            low, high = comparison.odds_ratio(share)
+            low, high = comparison.odds_ratio(plan.test_alpha * class_share(place))
             known.likelihoods, known.odds = comparison.state, (low, None if high == float("inf") else high)
 
 

@@ -73,6 +73,8 @@ class Reading:
     servers: tuple[Sample, ...] = ()
     proxies: tuple[Sample, ...] = ()
     missing: str | None = None
+    absent: bool = False
+    """Whether no pod of the candidate is up while every one of the champion is."""
     taken: bool = True
     """False: nobody asked, since the experiment is over."""
 
@@ -84,8 +86,7 @@ def key(version: str, name: str, label: str = "") -> str:
 
 def read(prometheus: Prometheus, plan: Plan, source: Source, now: float) -> Reading:
     """Everything of one look; `now` is this machine's clock, to which the times of scrapes are shifted."""
-    arms = (plan.champion, plan.candidate)
-    own = f'model="{source.model}",namespace="{source.namespace}",version=~"{_either(arms)}"'
+    own = f'model="{source.model}",namespace="{source.namespace}",version=~"{_either((plan.champion, plan.candidate))}"'
     try:
         shift = now - prometheus.now()
         targets = prometheus.query(f'up{{job="model-servers",{own}}}')
@@ -95,7 +96,7 @@ def read(prometheus: Prometheus, plan: Plan, source: Source, now: float) -> Read
         return Reading(missing=str(error))
     missing = _missing(plan, targets, found, now - shift)
     if missing is not None:
-        return Reading(missing=missing)
+        return Reading(missing=missing, absent=_is_absent(plan, targets))
     pods = {one["metric"]["pod"] for one in targets}
     moment = min(last_scrape(one) for one in found if one["metric"]["pod"] in pods)
     return Reading(tuple(_samples(found, moment, shift)), tuple(_proxy_samples(proxies, source, moment, shift)))
@@ -183,6 +184,14 @@ def _missing(plan: Plan, targets: Sequence[Series], found: Sequence[Series], now
                 if now - at > FRESH_SECONDS:
                     return f"{version} has no fresh {name.split()[0]} of pod {pod}"
     return _not_binary(plan, found)
+
+
+def _is_absent(plan: Plan, targets: Sequence[Series]) -> bool:
+    champion, candidate = (
+        [one["value"][1] == "1" for one in targets if one["metric"]["version"] == version]
+        for version in (plan.champion, plan.candidate)
+    )
+    return bool(champion) and all(champion) and not any(candidate)
 
 
 def _not_binary(plan: Plan, found: Sequence[Series]) -> str | None:

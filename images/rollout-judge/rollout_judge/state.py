@@ -185,6 +185,8 @@ class State(_Document):
     """Taken with all data."""
     missing: str | None = None
     """Why the last look could not be taken."""
+    absent_since: float | None = None
+    """First of the looks on end, seconds since 1970, that found no pod of the candidate up and all of the champion."""
     metrics: dict[str, MetricState]
     """By label; `errors` and `latency` are there as guardrails where the plan does not have them."""
     sample_ratio: SampleRatioState

@@ -10,6 +10,9 @@ from rollout_judge.comparison import Comparison
 from rollout_judge.plan import Plan
 from rollout_judge.rate import rate_bounds
 
+ABSENT_SECONDS = 60.0
+"""A pod that hangs is out and back within half of it, and so is one that moves to another node."""
+
 
 class Decision(StrEnum):
     """What is to be done with the candidate."""
@@ -71,6 +74,9 @@ class Evidence:
     """Since the step began."""
     missing: str | None = None
     """Why the last look could not be taken; None: it was."""
+    absent_seconds: float = 0.0
+    """For how long no pod of the exposed candidate was up while all of the champion were: the gateway answers the
+    candidate's share with 503, and no pod counts those."""
 
 
 def decide(plan: Plan, evidence: Evidence) -> Verdict:
@@ -84,6 +90,9 @@ def decide(plan: Plan, evidence: Evidence) -> Verdict:
     for found in (_harm(plan, evidence, share), _shift(plan, evidence, share)):
         if found is not None:
             return Verdict(Decision.ROLL_BACK, found)
+    if evidence.absent_seconds >= ABSENT_SECONDS:
+        gone = f"{plan.candidate} has had no pod that is up for {evidence.absent_seconds:.0f} s"
+        return Verdict(Decision.ROLL_BACK, gone)
     mismatch = evidence.allocation.log_evidence() >= -log(share)
     if evidence.seconds >= plan.maximum_seconds:
         why = "traffic was not divided as weighted" if mismatch else evidence.missing or "no decision was reached"
@@ -108,13 +117,21 @@ def _harm(plan: Plan, evidence: Evidence, share: float) -> str | None:
 
 
 def _shift(plan: Plan, evidence: Evidence, share: float) -> str | None:
-    # Both directions of each class: α is divided once more.
-    for name, comparison in evidence.classes.items():
-        low, high = comparison.odds_ratio(share / len(evidence.classes))
+    for place, (name, comparison) in enumerate(evidence.classes.items()):
+        low, high = comparison.odds_ratio(share * class_share(place))
         if low > plan.shift_ratio or high < 1 / plan.shift_ratio:
             times = f"more than {low:.3g} times" if low > 1 else f"less than {high:.3g} times"
             return f"predictions have shifted: the odds of {name} are {times} the champion's"
     return None
+
+
+def class_share(place: int) -> float:
+    """Part of the guardrail's α for the class that was seen as the `place`-th, from 0.
+
+    How many there will be is not known when the first look is taken, so the parts are 1/2, 1/6, 1/12, …: however many
+    come, together they are less than 1.
+    """
+    return 1 / ((place + 1) * (place + 2))
 
 
 def _progress(plan: Plan, evidence: Evidence) -> Verdict:

@@ -99,10 +99,26 @@ def test_without_data_nothing_starts_and_nothing_is_promoted() -> None:
     world.down = False
     state = run(world, judged, 50, state=state)
     assert state.weights == {"v1": 90, "v2": 10}
-    world.hidden = {"v2"}
+    world.hidden = {"v1", "v2"}
     state = run(world, judged, 150, state=state)
     assert state.status is Status.ROLLED_BACK
-    assert state.history[-1].reason == "the time of 200 s is over and v2 has 0 of 1 pods up in Prometheus"
+    assert state.history[-1].reason == "the time of 200 s is over and v1 has 0 of 1 pods up in Prometheus"
+
+
+def test_a_candidate_is_rolled_back_once_it_has_been_without_pods_for_a_minute_on_end() -> None:
+    judged = plan(mode=Mode.GUARD)
+    world = World()
+    state = run(world, judged, 50)
+    for _ in range(3):
+        world.hidden = {"v2"}
+        state = run(world, judged, 50, state=state)
+        world.hidden = set()
+        state = run(world, judged, 10, state=state)
+    assert (state.status, state.absent_since) == (Status.RUNNING, None)
+    world.hidden = {"v2"}
+    state = run(world, judged, 70, state=state)
+    assert (state.status, state.weights) == (Status.ROLLED_BACK, {"v1": 100, "v2": 0})
+    assert state.history[-1].reason == "v2 has had no pod that is up for 60 s"
 
 
 def test_what_was_counted_while_a_look_was_missing_is_not_lost() -> None:

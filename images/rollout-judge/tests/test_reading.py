@@ -54,7 +54,9 @@ def test_every_pod_of_both_versions_is_there_up_and_fresh_or_the_look_is_missing
     world = World()
     assert taken(world).missing is None
     world.hidden = {"v2"}
-    assert taken(world) == Reading(missing="v2 has 0 of 1 pods up in Prometheus")
+    assert taken(world) == Reading(missing="v2 has 0 of 1 pods up in Prometheus", absent=True)
+    world.hidden = {"v1", "v2"}
+    assert taken(world) == Reading(missing="v1 has 0 of 1 pods up in Prometheus")
     world.hidden = set()
     world.time += 15.1
     assert taken(world).missing == "v1 has no fresh modelway_subjects_total of pod m-v1-0"
@@ -67,7 +69,7 @@ def test_a_version_without_pods_or_without_a_counter_is_named() -> None:
     del world.scraped["v2"][-1][1]["v2", "subject_slow", "0.1"]
     assert taken(world).missing == "v2 has no modelway_subject_slow_total of pod m-v2-0"
     del world.versions["v2"]
-    assert taken(world).missing == "v2 has no pod in Prometheus"
+    assert taken(world) == Reading(missing="v2 has no pod in Prometheus", absent=True)
 
 
 @pytest.mark.parametrize(

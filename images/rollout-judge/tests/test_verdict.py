@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rollout_judge.allocation import Allocation
 from rollout_judge.comparison import Comparison, Look
 from rollout_judge.plan import Kind, Metric, Mode, Plan
-from rollout_judge.verdict import Arm, Decision, Evidence, MetricEvidence, decide
+from rollout_judge.verdict import Arm, Decision, Evidence, MetricEvidence, class_share, decide
 
 ERRORS = Metric(kind=Kind.ERRORS)
 LATENCY = Metric(kind=Kind.LATENCY, threshold_seconds=0.1, margin=0.05)
@@ -52,6 +52,19 @@ def mismatch() -> Allocation:
 
 def test_a_good_candidate_is_promoted() -> None:
     assert decide(plan(), evidence()).decision is Decision.PROMOTE
+
+
+def test_a_candidate_without_pods_is_rolled_back_after_a_minute() -> None:
+    gone = {"missing": "v2 has no pod in Prometheus"}
+    held = decide(plan(), evidence(**gone, absent_seconds=59.9))
+    assert (held.decision, held.reason) == (Decision.HOLD, "v2 has no pod in Prometheus")
+    found = decide(plan(), evidence(**gone, absent_seconds=60.0))
+    assert (found.decision, found.reason) == (Decision.ROLL_BACK, "v2 has had no pod that is up for 60 s")
+
+
+def test_all_classes_together_never_use_more_than_the_guardrails_alpha() -> None:
+    assert [round(1 / class_share(place)) for place in range(4)] == [2, 6, 12, 20]
+    assert sum(class_share(place) for place in range(20)) == pytest.approx(20 / 21)
 
 
 def test_a_good_candidate_advances_before_the_last_step() -> None:
