@@ -97,6 +97,7 @@ def test_a_deleted_pod_is_replaced_while_the_others_serve(stack: Stack, figure: 
 ROLLOUTS, ROLLOUT_SECONDS, RATE = (20, 60, 200) if FULL else (3, 30, 200)
 
 
+@pytest.mark.timeout(600 + 2 * ROLLOUTS * ROLLOUT_SECONDS)
 def test_rollouts_under_load_lose_no_request(stack: Stack, figure: Callable[[str], None]) -> None:
     """Requests from a network namespace of their own, none repeated: 200 a second, and on kept connections, and such
     that take 5 s. Failed is whatever is not answered with 200 within 30 s."""
