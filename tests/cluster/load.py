@@ -24,10 +24,6 @@ class Outcome:
     failures: list[tuple[float, str]] = field(default_factory=list)
     """Seconds since the start and what happened, for every request without status 200."""
     seconds: list[float] = field(default_factory=list)
-    met: list[tuple[float, str]] = field(default_factory=list)
-    """When each answered request began, by the monotonic clock, and the version that answered."""
-    late_seconds: float = 0.0
-    """How long after its time the latest request began: more than a blink, and it was no open loop."""
 
     @property
     def sent(self) -> int:
@@ -71,8 +67,6 @@ class Load:
             running: set[asyncio.Task[None]] = set()
             number = 0
             while not self._stop.is_set():
-                late = time.monotonic() - started - number / self._rate
-                self.outcome.late_seconds = max(self.outcome.late_seconds, late)
                 task = asyncio.create_task(self._request(client, started))
                 running.add(task)
                 task.add_done_callback(running.discard)
@@ -86,9 +80,7 @@ class Load:
         try:
             response = await client.post(self._url, json=self._row, headers=self._headers)
             answer = str(response.status_code)
-            version = response.headers.get("x-modelway-version", "none")
-            self.outcome.versions[version] += 1
-            self.outcome.met.append((begin, version))
+            self.outcome.versions[response.headers.get("x-modelway-version", "none")] += 1
         except httpx.HTTPError as error:
             answer = type(error).__name__
         self.outcome.answers[answer] += 1

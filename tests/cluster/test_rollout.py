@@ -14,12 +14,12 @@ import pytest
 from pipeline import lock
 from tests.cluster.load import Load
 from tests.cluster.split import shares
-from tests.cluster.stack import FULL, LONG, PORTS, PROJECT, Stack
+from tests.cluster.stack import FULL, PORTS, PROJECT, Stack
 from tools import images
 from tools.progress import Progress
 
 # The first one waits for the node and for the images of all.
-pytestmark = [*LONG, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 RATE = 50
 GOAL_SECONDS = 60

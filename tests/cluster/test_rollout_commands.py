@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tests.cluster.split import places, shares
-from tests.cluster.stack import LONG, PROJECT, Stack
+from tests.cluster.stack import PROJECT, Stack
 
-pytestmark = LONG
+pytestmark = pytest.mark.cluster
 
 MODEL = "judged"
 DRIVER = """
