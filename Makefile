@@ -11,7 +11,7 @@ MODEL ?= breast-cancer
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down schema crds policies lint test-fast test test-cluster test-all test-long bench-components bench-server bench-edge clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds dashboards policies lint test-fast test test-cluster test-all test-long bench-components bench-server bench-edge bench-monitoring clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ preview: $(READY) ## Print what `up` would change
 down: $(READY) ## Delete what `up` made
 	@$(BIN)/modelway down $(STACK)
 
-status: $(READY) ## Print models, versions, weights, pods and URLs
+status: $(READY) ## Print what is served and how well, and which alerts fire
 	@$(BIN)/modelway status $(STACK)
 
 doctor: $(READY) ## Print every tool and every problem of this machine
@@ -56,6 +56,9 @@ schema: $(READY) ## Write components/schema.json
 
 crds: $(READY) ## Write the CRDs of the gateway into the components
 	$(BIN)/python -m tools.crds
+
+dashboards: $(READY) ## Write the dashboards into the components
+	$(BIN)/python -m tools.dashboards
 
 policies: $(READY) ## Write the table of the policy pack's rules
 	$(BIN)/python -m modelway_policies.table > docs/policies.md
@@ -87,6 +90,9 @@ bench-server: $(READY) ## Measure the model server against others
 
 bench-edge: $(READY) ## Measure what keys, limits and TLS cost at the gateway (root on Linux)
 	$(BIN)/python -m tests.bench.edge
+
+bench-monitoring: $(READY) ## Measure what Prometheus costs for 10 models of 2 versions
+	$(BIN)/python -m tests.bench.monitoring
 
 clean: ## Delete build outputs and caches of the checkout; keeps .venv, and cache and state of the user
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache

@@ -12,7 +12,6 @@ from infra import machine
 from infra.config_schema import Access, ModelSettings, Settings
 from infra.deploy import Job, toolset
 from infra.edge import access_of
-from infra.engine.session import stack_outputs
 from infra.predictions import Row, address, ask, read_row, reference_row
 from infra.tls import authority_file
 from tools.problem import Problem, ProblemError
@@ -27,6 +26,8 @@ def predict(work: Job, model_name: str, version: str | None, row: str | None, by
     Raises:
         ProblemError: no such model or version, no way to it from here, no row, not deployed, or no prediction.
     """
+    from infra.engine.session import stack_outputs
+
     model = _model(work, model_name)
     credentials = credentials_of(work.settings, model, os.environ)
     address("", model, version, by)

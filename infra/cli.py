@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from infra import cli_keys, cli_models, cli_rollout
+from infra import cli_cost, cli_keys, cli_models, cli_rollout, cli_status
 from infra.cli_common import AsJson, Stack, confirm, console, job_and_name, job_of, print_json, print_table, say
 from tools.paths import state_dir
 from tools.problem import ProblemError
@@ -28,9 +28,11 @@ Examples:
 
   modelway keys add node acme                  a key for the client acme, printed once
 
+  modelway cost aws-production --load 50       what a month costs, and 1,000 predictions
+
   modelway models lock node                    pin what models:/NAME@ALIAS stands for
 
-  modelway status --json                       models, versions, weights, pods and URLs
+  modelway status                              what is served, how well, what drifts and which alerts fire
 
   modelway rollout status --watch              what the judge of an experiment knows, live
 
@@ -51,6 +53,7 @@ app = typer.Typer(
 )
 nodes = typer.Typer(no_args_is_help=True, help="The one-node Kubernetes of this machine (Linux, root).")
 app.add_typer(nodes, name="node")
+app.command()(cli_cost.cost)
 app.add_typer(cli_keys.commands, name="keys")
 app.add_typer(cli_models.commands, name="models")
 app.add_typer(cli_rollout.commands, name="rollout")
@@ -113,10 +116,11 @@ def preview(
     if as_json:
         changes = [change_json(change) for change in outcome.changes]
         print_json({"changes": changes, "counts": dict(outcome.counts), "seconds": round(outcome.seconds, 1)})
-        return
-    for line in () if diff else preview_lines(outcome.changes):
-        typer.echo(line)
-    typer.echo("Preview: " + summary(outcome.counts, outcome.seconds, planned=True))
+    else:
+        for line in () if diff else preview_lines(outcome.changes):
+            typer.echo(line)
+        typer.echo("Preview: " + summary(outcome.counts, outcome.seconds, planned=True))
+    cli_cost.keep_budget(work, outcome)
 
 
 @app.command()
@@ -140,17 +144,7 @@ def down(
         deploy.purge(work)
 
 
-@app.command()
-def status(stack: Stack = None, as_json: AsJson = False) -> None:
-    """Print models, versions, weights, pods and URLs."""
-    from infra import state as states
-
-    state = states.look(job_of(stack))
-    if as_json:
-        print_json(states.as_json(state))
-        return
-    print_table(states.table(state))
-    say(f"Cluster: {state.cluster}." + ("" if state.deployed else " The stack is not deployed."))
+app.command()(cli_status.status)
 
 
 @app.command()

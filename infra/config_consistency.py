@@ -4,12 +4,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from infra.alerting import alerting_problems
 from infra.autoscaling import autoscaling_problems
-from infra.config_schema import DIGEST, Environment, ModelSettings, Provider, Settings, VersionSettings
+from infra.clouds import cloud_problems
+from infra.config_place import place_problems
+from infra.config_schema import DIGEST, Environment, ModelSettings, Settings, VersionSettings
+from infra.cost import cost_problems
 from infra.edge import edge_problems
 from infra.evaluation import evaluation_problems
+from infra.grafana import grafana_problems
+from infra.logs import log_problems
+from infra.monitoring_ground import ground_problems
 from infra.objectives import slo_problems
 from infra.policies import policy_problems
+from infra.quality import quality_problems
 from infra.registries import registry_problems
 from infra.rollout import rollout_problems
 from infra.routes import route_problems, weighted
@@ -31,6 +39,7 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
         for version in model.versions:
             problems += _version(settings, f"{where}.{version.name}", model, version)
         problems += serving_problems(settings, model) + slo_problems(settings, model)
+        problems += quality_problems(settings, model)
         problems += route_problems(settings, model)
         if model.path_prefix == "/" and model.host is None:
             problems.append(
@@ -39,9 +48,17 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
                 )
             )
     problems += _routes(settings) + _object_names(settings) + _platform_images(settings) + edge_problems(settings)
-    problems += policy_problems(settings) + tls_problems(settings) + autoscaling_problems(settings)
+    problems += ground_problems(settings)
+    problems += (
+        alerting_problems(settings)
+        + list(grafana_problems(settings))
+        + policy_problems(settings)
+        + tls_problems(settings)
+        + autoscaling_problems(settings)
+    )
     problems += rollout_problems(settings) + evaluation_problems(settings) + registry_problems(settings)
-    return problems + _cluster(settings, stack)
+    problems += log_problems(settings)
+    return problems + cost_problems(settings) + cloud_problems(settings) + place_problems(settings, stack)
 
 
 def raw_consistency_problems(own: Mapping[str, Any]) -> list[Problem]:
@@ -179,61 +196,4 @@ def _object_names(settings: Settings) -> list[Problem]:
                 where, fix = f"modelway:models {model.name}", "rename one model or version"
                 problems.append(Problem(where, "two objects of one name", got, "different MODEL-VERSION", fix))
             seen.setdefault(name, model.name)
-    return problems
-
-
-def _cluster(settings: Settings, stack: str) -> list[Problem]:
-    cluster, problems = settings.cluster, []
-    where = "modelway:cluster"
-    if cluster.provider is Provider.EXISTING and not cluster.kubeconfig:
-        problems.append(
-            Problem(f"{where}.kubeconfig", "missing", "nothing", "the path of a kubeconfig", "set kubeconfig")
-        )
-    if cluster.provider is Provider.EXISTING and not settings.gateway.address:
-        problems.append(
-            Problem("modelway:gateway.address", "missing", "nothing", "host and port that clients use", "set address")
-        )
-    if cluster.provider is not Provider.EXISTING:
-        unused = (
-            ("kubeconfig", "context", "identifier") if cluster.provider is Provider.NODE else ("kubeconfig", "context")
-        )
-        for key in unused:
-            if getattr(cluster, key):
-                problems.append(
-                    Problem(
-                        f"{where}.{key}",
-                        f"not used with provider {cluster.provider}",
-                        repr(getattr(cluster, key)),
-                        "only with provider existing",
-                        f"remove {key}",
-                    )
-                )
-        if settings.environment is Environment.PRODUCTION:
-            problems.append(
-                Problem(
-                    f"{where}.provider",
-                    "one machine in a production stack",
-                    str(cluster.provider),
-                    "a real cluster",
-                    f"change environment or cluster of stack {stack}",
-                )
-            )
-    registry = settings.registry
-    if cluster.provider is Provider.KIND and registry.url:
-        problems.append(
-            Problem(
-                "modelway:registry.url",
-                "not used with provider kind",
-                repr(registry.url),
-                "nothing, kind has a registry of its own",
-                "remove modelway:registry",
-            )
-        )
-    needed = {"url": registry.url, "username": registry.username, "password": registry.password}
-    if registry.username or registry.password:
-        problems += [
-            Problem(f"modelway:registry.{key}", "missing", "nothing", "url, username and password", f"set {key}")
-            for key, value in needed.items()
-            if value is None
-        ]
     return problems

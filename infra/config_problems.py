@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from tools.problem import Problem
@@ -59,10 +59,14 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
 
 def _where(location: Sequence[int | str]) -> str:
     text = ""
-    # What pydantic adds to the place of a map's key says nothing to a reader.
-    for part in (part for part in location if part != "[key]"):
+    # What pydantic adds to the place of a map's key, or of one of several models, says nothing to a reader.
+    for part in (part for part in location if not _is_added(part)):
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else f"modelway:{part}"
     return text or "config"
+
+
+def _is_added(part: int | str) -> bool:
+    return isinstance(part, str) and part.startswith("[")
 
 
 def _shown(value: Any) -> str:
@@ -74,6 +78,12 @@ def _shown(value: Any) -> str:
 def _unknown_key(location: Sequence[int | str], root: type[BaseModel]) -> Problem:
     keys = _keys(location[:-1], root)
     name = str(location[-1])
+    for tag, others in _alternatives(location, root).items():
+        if name in others:
+            provider, other = str(location[-2]).strip("[]"), tag.strip("[]")
+            got = f"{name} with provider {provider}" if provider != "other" else name
+            what = f"a setting of {f'provider {other}' if other != 'other' else 'another provider'}"
+            return Problem(_where(location), what, got, ", ".join(keys), f"remove {name}")
     return Problem(_where(location), "unknown key", repr(name), ", ".join(keys), _suggestion(name, keys))
 
 
@@ -84,14 +94,46 @@ def _suggestion(name: str, choices: Sequence[str]) -> str:
 
 def _keys(location: Sequence[int | str], root: type[BaseModel]) -> list[str]:
     """Keys that are allowed at `location`."""
-    model = root
+    return _aliases(_model_at(location, root))
+
+
+def _model_at(location: Sequence[int | str], root: type[BaseModel]) -> type[BaseModel]:
+    model, tagged = root, dict[str, type[BaseModel]]()
     for part in location:
         if isinstance(part, int):
+            continue
+        if part in tagged:
+            model = tagged[part]
             continue
         field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
         # A key of a map is no field: its values are what the map's own annotation says.
         model = (field and _model_in(field.annotation)) or model
+        tagged = _tagged(field.annotation) if field else {}
+    return model
+
+
+def _aliases(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _alternatives(location: Sequence[int | str], root: type[BaseModel]) -> dict[str, list[str]]:
+    """Keys of the other models of a choice, where the last part is a key of one of its models; by tag."""
+    if len(location) < 3 or not _is_added(location[-2]):
+        return {}
+    field = next(
+        f for name, f in _model_at(location[:-3], root).model_fields.items() if location[-3] in (name, f.alias)
+    )
+    return {tag: _aliases(model) for tag, model in _tagged(field.annotation).items() if tag != location[-2]}
+
+
+def _tagged(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Models of a choice by their tags; empty where there is none."""
+    found = {}
+    for member in get_args(annotation):
+        for mark in getattr(member, "__metadata__", ()):
+            if isinstance(mark, Tag):
+                found[mark.tag] = get_args(member)[0]
+    return found
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

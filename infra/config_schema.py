@@ -5,10 +5,17 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from modelway.serving.routes_checks import RESERVED_NAMES
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from infra.config_cluster import AnyCluster, ClusterSettings
+from infra.config_cluster import Provider as Provider
+from infra.config_cost import CostSettings
 from infra.config_gateway import GatewaySettings, LimitSettings
+from infra.config_ground import PrometheusOperatorImageSettings
+from infra.config_logs import LogSettings
 from infra.config_models import EvaluationSettings, ModelRegistrySettings
+from infra.config_monitoring import MonitoringSettings
+from infra.config_quality import QualitySettings
 from infra.config_section import Section
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
@@ -44,14 +51,6 @@ class Access(StrEnum):
     """Pods of the cluster, through a gateway of their own."""
 
 
-class Provider(StrEnum):
-    """Where the models run."""
-
-    NODE = "node"
-    KIND = "kind"
-    EXISTING = "existing"
-
-
 def _dns_label(value: str) -> str:
     if not DNS_LABEL.fullmatch(value):
         raise ValueError(
@@ -78,30 +77,32 @@ VersionName = Annotated[str, AfterValidator(_version_name)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 
 
-class ClusterSettings(Section):
-    """`modelway:cluster`."""
+class RegistryProvider(StrEnum):
+    """Whose registry the models' images are in."""
 
-    provider: Annotated[Provider, Field(strict=False)]
-    kubeconfig: str | None = None
-    """Path of the kubeconfig of an existing cluster."""
-    context: str | None = None
-    identifier: str | None = None
-
-
-class MonitoringSettings(Section):
-    """`modelway:monitoring`."""
-
-    enabled: bool = True
-    retention_hours: Annotated[int, Field(ge=1, le=8760)] = 24
-    storage_mb: Annotated[int, Field(ge=256)] = 2048
+    EXISTING = "existing"
+    ECR = "ecr"
+    ARTIFACT_REGISTRY = "artifact-registry"
 
 
 class RegistrySettings(Section):
     """`modelway:registry`: what pulls the models' images; nothing is needed for a public or local registry."""
 
+    provider: Annotated[RegistryProvider, Field(strict=False)] = RegistryProvider.EXISTING
+    """`ecr` and `artifact-registry` are made by the stack, beside a cluster of the same cloud."""
     url: str | None = None
     username: str | None = None
     password: SecretStr | None = None
+    push_role_arn: str | None = None
+    """ECR: the one role that pushes."""
+    repositories: list[str] | None = None
+    """ECR: names of the images; unless set, those of the models."""
+    prefix: str | None = None
+    """ECR: first part of each repository's name."""
+    push_service_account: str | None = None
+    """Artifact Registry: the one service account that pushes."""
+    repository: str | None = None
+    """Artifact Registry: name of the repository."""
 
 
 class CertManagerImageSettings(Section):
@@ -128,12 +129,17 @@ class ImageSettings(Section):
     gateway: str | None = None
     proxy: str | None = None
     prometheus: str | None = None
+    alertmanager: str | None = None
+    """Where monitoring has receivers."""
+    log_collector: str | None = None
+    """The OpenTelemetry Collector, where the stack has `logs`."""
     model_server: str | None = None
     """For versions that name a `model`: our server for their format; any image that `package` built is one."""
     rollout_judge: str | None = None
     """By digest; needed where a model has an experiment, on other clusters than the node."""
     cert_manager: CertManagerImageSettings | None = None
     keda: KedaImageSettings | None = None
+    prometheus_operator: PrometheusOperatorImageSettings | None = None
 
 
 class AutoscalingSettings(Section):
@@ -318,6 +324,8 @@ class ExperimentSettings(Section):
     """What a pod counts in its first seconds is left out."""
     expected_requests_per_second: float | None = None
     """Of the split: known, maximumSeconds is checked against the smallest sample."""
+    drift_gate: bool | None = None
+    """Whether a candidate whose predictions have drifted, by the model's `quality`, is held; false unless set."""
 
 
 class IngressSettings(Section):
@@ -354,6 +362,8 @@ class ModelSettings(Section):
     """Whether `/NAME/VERSION/docs` is routed."""
     slo: SloSettings | None = None
     """Objective of each version, whose error budget alerts watch."""
+    quality: QualitySettings | None = None
+    """What each version promises about its predictions."""
     access: Annotated[Access, Field(strict=False)] | None = None
     """Unless set: keyed in production, public elsewhere."""
     limits: LimitSettings = LimitSettings()
@@ -364,14 +374,23 @@ class Settings(Section):
     """The whole stack config."""
 
     environment: Annotated[Environment, Field(strict=False)] = Environment.DEVELOPMENT
-    cluster: ClusterSettings
+    cluster: AnyCluster
     gateway: GatewaySettings = GatewaySettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    logs: Annotated[LogSettings | None, BeforeValidator(lambda given: given or None)] = None
+    """Unless set, logs stay on the nodes."""
     registry: RegistrySettings = RegistrySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     model_registry: ModelRegistrySettings = ModelRegistrySettings()
     autoscaling: ScalingSettings = ScalingSettings()
     images: ImageSettings = ImageSettings()
+    cost: CostSettings = CostSettings()
     policies: dict[str, Any] = Field(default_factory=dict)
     """Level and settings of single rules of the policy pack, by name; `modelway_policies.settings` says what fits."""
     models: Annotated[list[ModelSettings], Field(min_length=1)]
+
+    @property
+    def existing(self) -> ClusterSettings:
+        """What the stack says of a cluster that it does not make in a cloud; nothing but the provider where it does."""
+        found = self.cluster
+        return found if isinstance(found, ClusterSettings) else ClusterSettings(provider=found.provider)

@@ -2,21 +2,21 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from infra import machine
 from infra.config_schema import Access, Provider, Settings
 from infra.edge import access_of, refusals
-from infra.engine.session import Engine, Outcome, Program, Toolset, opened
+from infra.engine.toolset import Toolset
 from infra.engine.workspace import StackFiles, stack_files
 from infra.identity import ClusterIdentity
 from infra.images import ensure_images, image_problems, unmade_problems
-from infra.policies import policies_of
+from infra.policies import Policies, policies_of
 from infra.predictions import Address, Row, probe_address, reference_row, wait_for
 from infra.settings import load_file
 from infra.tls import authority_file
@@ -24,6 +24,9 @@ from tools import node, toolchain
 from tools.paths import PROJECT
 from tools.problem import ProblemError
 from tools.progress import Progress
+
+if TYPE_CHECKING:
+    from infra.engine.session import Engine, Outcome, Program
 
 COMMANDS = ("command:", "pulumi:providers:command")
 """Types of resources that live on this machine and not in the cluster."""
@@ -52,7 +55,7 @@ class Job:
 class Served:
     """What `up` leaves running."""
 
-    outcome: Outcome
+    outcome: "Outcome"
     urls: dict[str, list[str]]
     curl: str
     """One command that asks a model as pasted; empty when no row is known."""
@@ -77,7 +80,7 @@ def up(work: Job) -> Served:
     tools = toolset(work, machine.tool_names(work.settings.cluster.provider))
     machine.prepare(work.settings, work.progress)
     ensure_images(work.settings, work.progress)
-    with opened(work.files, _program(), tools, work.console, policies_of(work.settings)) as engine:
+    with _opened(work, tools, policies_of(work.settings)) as engine:
         gone = machine.cluster_gone(work.settings) or work.identity.changed()
         if gone:
             _forget(engine, gone, (), work.console)
@@ -94,22 +97,22 @@ def up(work: Job) -> Served:
     return Served(outcome, dict(outcome.outputs.get("urls") or {}), curl, tuple(_ended(work)))
 
 
-def preview(work: Job, on_output: Callable[[str], Any] | None) -> Outcome:
+def preview(work: Job, on_output: Callable[[str], Any] | None) -> "Outcome":
     """What `up` would change; nothing is created, started or built but the tools of the engine."""
     if found := unmade_problems(work.settings, work.files.name):
         raise ProblemError(found)
-    with opened(work.files, _program(), toolset(work), work.console, policies_of(work.settings)) as engine:
+    with _opened(work, toolset(work), policies_of(work.settings)) as engine:
         return engine.preview(on_output)
 
 
-def down(work: Job, forget: bool) -> Outcome:
+def down(work: Job, forget: bool) -> "Outcome":
     """Delete everything that the stack made; what was in the cluster is forgotten when the cluster is gone.
 
     `forget`: the user knows that the cluster is gone for good.
     """
     gone = "as you say" if forget else machine.cluster_gone(work.settings)
     tools = toolset(work)
-    with _awake(work, gone is None), opened(work.files, _program(), tools, work.console) as engine:
+    with _awake(work, gone is None), _opened(work, tools) as engine:
         if gone:
             _forget(engine, gone, COMMANDS, work.console)
         outcome = engine.destroy()
@@ -119,7 +122,7 @@ def down(work: Job, forget: bool) -> Outcome:
 
 def purge(work: Job) -> None:
     """Delete the stack's history and work folder, and the node's data; call it after `down`."""
-    with opened(work.files, _program(), toolset(work), work.console) as engine:
+    with _opened(work, toolset(work)) as engine:
         engine.remove()
     shutil.rmtree(work.files.work_folder)
     if work.settings.cluster.provider is Provider.NODE:
@@ -163,8 +166,14 @@ def _refuse(work: Job) -> None:
         raise ProblemError(found)
 
 
-def _program() -> Program:
-    # Importing the components costs seconds: only where the engine runs them.
+def _opened(work: Job, tools: Toolset, policies: Policies | None = None) -> AbstractContextManager["Engine"]:
+    # Importing the engine's SDK and the components costs a second: only where they run.
+    from infra.engine.session import opened
+
+    return opened(work.files, _program(), tools, work.console, policies)
+
+
+def _program() -> "Program":
     from infra.program import main
 
     return main
@@ -184,6 +193,6 @@ def _awake(work: Job, exists: bool) -> Iterator[None]:
         node.down(work.progress)
 
 
-def _forget(engine: Engine, why: str, kept: tuple[str, ...], console: Console) -> None:
+def _forget(engine: "Engine", why: str, kept: tuple[str, ...], console: Console) -> None:
     if count := engine.forget(kept):
         console.print(f"The cluster is gone ({why}): forgetting {count} resources that went with it.", markup=False)

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import modelway
 import pulumi
@@ -15,25 +15,39 @@ from modelway.gateway.cert_manager import CHART_VERSION as CERT_MANAGER_VERSION
 from modelway.gateway.gateway import GatewayArgs
 from modelway.gateway.objects import CHART_VERSION
 from modelway.gateway.tls import CertManagerImagesArgs, TlsArgs
+from modelway.logging.collector import VERSION as COLLECTOR_VERSION
 from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
 from modelway.scaling.keda import VERSION as KEDA_VERSION
 from modelway.scaling.keda import KedaArgs
 from modelway.scaling.objects import NAMESPACE as KEDA_NAMESPACE
 
+from infra.alerting import delivery_args, storage_mb, tells_of_alerts
 from infra.autoscaling import installs_keda
+from infra.config_ground import MonitoringGround
 from infra.config_schema import Provider, Settings
+from infra.grafana import grafana_args
+from infra.monitoring_ground import chart_args
 from infra.names import MODELS_NAMESPACE
 from infra.tls import installs_cert_manager, tls_args
 from tools.node.layout import NODE_ADDRESS, Ports
 from tools.paths import cache_dir, state_dir
 from tools.problem import Problem, ProblemError
 
+if TYPE_CHECKING:
+    from modelway import ArtifactRegistry, EcrRegistry, EksCluster, GkeCluster
+
+    Cluster = ExistingCluster | KindCluster | EksCluster | GkeCluster
+    Registry = ExistingRegistry | LocalRegistry | EcrRegistry | ArtifactRegistry
+
 PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v3.13.1"
+ALERTMANAGER_IMAGE = "docker.io/prom/alertmanager:v0.34.2"
 NODE_IMAGES = {
     "gateway": "envoyproxy/gateway:v1.9.1",
     "proxy": "envoyproxy/envoy:v1.40.0",
     "prometheus": "prom/prometheus:v3.13.1",
+    "alertmanager": "prom/alertmanager:v0.34.2",
+    "log_collector": f"otel/opentelemetry-collector-contrib:{COLLECTOR_VERSION}",
     "rollout_judge": f"modelway/rollout-judge:{modelway.__version__}",
     "keda-operator": f"kedacore/keda:{KEDA_VERSION}",
     "keda-metrics-server": f"kedacore/keda-metrics-apiserver:{KEDA_VERSION}",
@@ -60,7 +74,7 @@ class Ground:
     cluster_cidrs: list[str] | None = None
     """Addresses of the API server and the nodes, where they are known beforehand."""
 
-    def cluster(self) -> ExistingCluster | KindCluster:
+    def cluster(self) -> "Cluster":
         """The cluster of the stack."""
         if self.kubeconfig is None:
             kind: KindClusterArgs = {"name": self.identifier, "gateway_port": self.ports.gateway}
@@ -71,8 +85,8 @@ class Ground:
             "kubeconfig": self.kubeconfig.read_text(encoding="utf-8"),
             "cluster_identifier": self.identifier,
         }
-        if self.settings.cluster.context:
-            args["context"] = self.settings.cluster.context
+        if self.settings.existing.context:
+            args["context"] = self.settings.existing.context
         return ExistingCluster("cluster", args)
 
     def gateway_args(self) -> GatewayArgs:
@@ -97,7 +111,7 @@ class Ground:
 
     def tls_args(self) -> TlsArgs | None:
         """Inputs of the gateway about TLS; none for plain HTTP."""
-        local = self.settings.cluster.provider is not Provider.EXISTING
+        local = self.settings.cluster.provider.is_local
         args = tls_args(self.settings, self.ports.gateway_tls if local else None)
         if args is not None and installs_cert_manager(self.settings):
             if self.cert_manager_chart:
@@ -115,12 +129,20 @@ class Ground:
             # kind's kubelets sign their own certificates.
             "kubelet_insecure_tls": self.settings.cluster.provider is Provider.KIND,
             "retention_hours": self.settings.monitoring.retention_hours,
-            "storage_mb": self.settings.monitoring.storage_mb,
+            "storage_mb": storage_mb(self.settings),
+            **delivery_args(self.settings),  # type: ignore[typeddict-item]
         }
+        if tells_of_alerts(self.settings):
+            args["alertmanager_image"] = self.image("alertmanager") or ALERTMANAGER_IMAGE
+        if grafana := grafana_args(self.settings):
+            args["grafana"] = grafana
         if self.cluster_cidrs:
             args["api_server_cidrs"] = args["node_cidrs"] = self.cluster_cidrs
         if readers := self._readers():
             args["readers_namespaces"] = readers
+        if self.settings.monitoring.ground is MonitoringGround.KUBE_PROMETHEUS_STACK:
+            args["ground"] = self.settings.monitoring.ground.value
+            args["kube_prometheus_stack"] = chart_args(self.settings)
         return args
 
     def _readers(self) -> list[str]:
@@ -141,19 +163,21 @@ class Ground:
             args["api_server_cidrs"] = self.cluster_cidrs
         return args
 
-    def registry(
-        self, cluster: ExistingCluster | KindCluster, namespace: RestrictedNamespace
-    ) -> ExistingRegistry | LocalRegistry:
+    def registry(self, cluster: Any, namespace: RestrictedNamespace) -> "Registry":
         """The registry of the models' images."""
         if isinstance(cluster, KindCluster):
             return LocalRegistry("registry", {"cluster": cluster.name, "port": self.ports.registry})
+        return self.existing_registry(cluster.provider, namespace)
+
+    def existing_registry(self, provider: pulumi.ProviderResource, namespace: RestrictedNamespace) -> ExistingRegistry:
+        """A registry that is there already."""
         settings = self.settings.registry
         args: ExistingRegistryArgs = {"url": settings.url or f"127.0.0.1:{self.ports.registry}"}
         if settings.username and settings.password:
             args["namespace"] = MODELS_NAMESPACE
             args["username"] = settings.username
             args["password"] = pulumi.Output.secret(settings.password.get_secret_value())
-        opts = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace])
+        opts = pulumi.ResourceOptions(providers=[provider], depends_on=[namespace])
         return ExistingRegistry("registry", args, opts)
 
     def image(self, role: str) -> str | None:
@@ -168,12 +192,20 @@ def ground_of(settings: Settings) -> Ground:
     if settings.cluster.provider is Provider.NODE:
         return _node(settings, ports)
     if settings.cluster.provider is Provider.EXISTING:
+        if settings.existing.eks or settings.existing.gke:
+            from infra.ground_cloud import named_ground
+
+            return named_ground(settings, ports)
         return _existing(settings, ports)
+    if settings.cluster.provider.is_cloud:
+        from infra.ground_cloud import cloud_ground
+
+        return cloud_ground(settings, ports)
     return Ground(
         settings=settings,
         ports=ports,
         kubeconfig=None,
-        identifier=settings.cluster.identifier or "modelway",
+        identifier=settings.existing.identifier or "modelway",
         address=settings.gateway.address or f"127.0.0.1:{ports.gateway}",
     )
 
@@ -209,14 +241,14 @@ def _node(settings: Settings, ports: Ports) -> Ground:
 
 
 def _existing(settings: Settings, ports: Ports) -> Ground:
-    path = Path(settings.cluster.kubeconfig or "").expanduser()
+    path = Path(settings.existing.kubeconfig or "").expanduser()
     if not path.is_file():
         raise ProblemError(
             [
                 Problem(
                     "modelway:cluster.kubeconfig",
                     "no such file",
-                    repr(settings.cluster.kubeconfig),
+                    repr(settings.existing.kubeconfig),
                     "the path of a kubeconfig",
                     "correct the path",
                 )
@@ -226,6 +258,6 @@ def _existing(settings: Settings, ports: Ports) -> Ground:
         settings=settings,
         ports=ports,
         kubeconfig=path,
-        identifier=settings.cluster.identifier or "existing",
+        identifier=settings.existing.identifier or "existing",
         address=settings.gateway.address or "",
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from infra.config_schema import ModelSettings, Provider, Settings, VersionSettings
+from infra.config_schema import ModelSettings, Settings, VersionSettings
 from infra.settings import read_lock, resolve_image
 from pipeline import example
 from tools.images.registry import node_registry
@@ -39,7 +39,7 @@ def example_registry(settings: Settings) -> str | None:
 
 def _made_by_up(settings: Settings) -> set[tuple[str, str]]:
     """Model and version of the example's images; another cluster could not pull from this machine."""
-    if settings.cluster.provider is Provider.EXISTING:
+    if not settings.cluster.provider.is_local:
         return set()
     names = {f"{example.NAME}:{name}" for name in example.VERSIONS}
     return {(model.name, version.name) for model, version in _versions(settings) if version.image in names}

@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelway.gateway.api_keys import NOBODY
-from modelway.gateway.policy import KEYS_SECRET
+from modelway.gateway.policy import KEYS_SECRET, NOBODY
 
 from infra import machine
 from infra.config_schema import DNS_LABEL

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from infra import machine_cloud
+from infra.alerting import tells_of_alerts
 from infra.autoscaling import installs_keda
 from infra.config_schema import Provider, Settings
 from infra.tls import installs_cert_manager
@@ -37,6 +39,8 @@ def problems(settings: Settings) -> list[Problem]:
     found += _disk(state_dir()) or _disk(cache_dir())
     if provider is Provider.KIND:
         return [*kind_problems(cluster_name(settings), tls=settings.gateway.tls is not None), *found]
+    if cloud := machine_cloud.cloud_of(settings):
+        return [*machine_cloud.cloud_problems(cloud), *_unanswered(settings), *found]
     return [*existing_problems(settings), *found]
 
 
@@ -62,17 +66,24 @@ def kind_problems(cluster: str, *, tls: bool = False) -> list[Problem]:
 
 def existing_problems(settings: Settings) -> list[Problem]:
     """The kubeconfig, and whether its cluster answers."""
-    path = Path(settings.cluster.kubeconfig or "").expanduser()
+    path = Path(settings.existing.kubeconfig or "").expanduser()
     if not path.is_file():
         return [
             Problem(
                 "modelway:cluster.kubeconfig",
                 "no such file",
-                repr(settings.cluster.kubeconfig),
+                repr(settings.existing.kubeconfig),
                 "the path of a kubeconfig",
                 "correct the path",
             )
         ]
+    return _unanswered(settings)
+
+
+def _unanswered(settings: Settings) -> list[Problem]:
+    """Whether the cluster answers; one that the stack has yet to make need not."""
+    if machine_cloud.cloud_of(settings) and not machine_cloud.kubeconfig(settings).exists():
+        return []
     program = kubectl(settings)
     if not program:
         return []  # It comes with the toolchain; the engine then meets the cluster itself.
@@ -95,7 +106,13 @@ def prepare(settings: Settings, progress: Progress) -> None:
         if installs_cert_manager(settings):
             chart("cert-manager", progress)
         judging = any(model.experiment for model in settings.models)
-        system_images(progress, scaling=installs_keda(settings), judging=judging)
+        system_images(
+            progress,
+            scaling=installs_keda(settings),
+            judging=judging,
+            alerting=tells_of_alerts(settings),
+            logging=settings.logs is not None,
+        )
     elif settings.cluster.provider is Provider.KIND and not registry_runs():
         with progress.step(f"starting the registry {REGISTRY_CONTAINER}"):
             _start_registry(Layout.current().ports.registry)
@@ -113,8 +130,10 @@ def kubectl_arguments(settings: Settings) -> list[str]:
         return [f"--kubeconfig={Layout.current().kubeconfig}"]
     if settings.cluster.provider is Provider.KIND:
         return [f"--context=kind-{cluster_name(settings)}"]
-    context = [f"--context={settings.cluster.context}"] if settings.cluster.context else []
-    return [f"--kubeconfig={Path(settings.cluster.kubeconfig or '').expanduser()}", *context]
+    if machine_cloud.cloud_of(settings):
+        return [f"--kubeconfig={machine_cloud.kubeconfig(settings)}"]
+    context = [f"--context={settings.existing.context}"] if settings.existing.context else []
+    return [f"--kubeconfig={Path(settings.existing.kubeconfig or '').expanduser()}", *context]
 
 
 def cluster_gone(settings: Settings) -> str | None:
@@ -140,7 +159,7 @@ def node_runs() -> bool:
 
 def cluster_name(settings: Settings) -> str:
     """Name of the stack's kind cluster."""
-    return settings.cluster.identifier or "modelway"
+    return settings.existing.identifier or "modelway"
 
 
 def kind_clusters() -> list[str]:

@@ -5,19 +5,27 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pulumi
-from modelway import Gateway, Keda, ModelService, MonitoringStack, RestrictedNamespace
+from modelway import Gateway, Keda, LogCollector, ModelService, MonitoringStack, RestrictedNamespace
 from modelway.gateway.api_keys import api_keys_secret
+from modelway.logging.collector import LogCollectorArgs
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
+from infra.alerting import WHERE as MONITORING
+from infra.alerting import has_secrets, plain_secret
 from infra.autoscaling import autoscaling_args, installs_keda, sleepers, sleeping_sentence
 from infra.config_schema import Access, ModelSettings, RuntimeName, Settings, VersionSettings
 from infra.edge import access_of, gateway_args, keys_are_needed, service_args
 from infra.evaluation import report_problems
 from infra.fetching import deployed_digest, fetch_args
+from infra.grafana import PASSWORD
 from infra.ground import Ground, ground_of
+from infra.logs import ROLE as LOG_COLLECTOR
+from infra.logs import WHERE as LOGS
+from infra.logs import log_args, plain_authorization
 from infra.names import MODELS_NAMESPACE
 from infra.objectives import slo_args
+from infra.quality import quality_args
 from infra.rollout import experiment_args
 from infra.routes import route_args
 from infra.serving import container_args
@@ -29,6 +37,7 @@ def main() -> None:
     """Entry of the Pulumi program; problems of the config end it with their sentences and no traceback."""
     try:
         settings = load(_raw_config(), pulumi.get_stack())
+        _check_secrets(settings)
         images = _images(settings)
         _check_reports(settings, images)
         ground = ground_of(settings)
@@ -72,6 +81,16 @@ def _check_reports(settings: Settings, images: Mapping[tuple[str, str], str]) ->
         raise ProblemError(problems)
 
 
+def _check_secrets(settings: Settings) -> None:
+    """Nothing that authenticates stands in plain text in the stack file; the engine knows which keys are encrypted."""
+    if has_secrets(settings.monitoring) and not pulumi_config.is_config_secret(MONITORING):
+        raise ProblemError([plain_secret("receivers")])
+    if settings.monitoring.grafana is not None and not pulumi_config.is_config_secret(MONITORING):
+        raise ProblemError([plain_secret(PASSWORD)])
+    if settings.logs and settings.logs.authorization and not pulumi_config.is_config_secret(LOGS):
+        raise ProblemError([plain_authorization()])
+
+
 def _build(
     settings: Settings,
     ground: Ground,
@@ -94,9 +113,19 @@ def _build(
         services[model.name] = ModelService(model.name, cast(ModelServiceArgs, args), ready)
     if settings.monitoring.enabled:
         observing = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, gateway])
-        monitoring = MonitoringStack("monitoring", {**ground.monitoring_args(), "slos": slo_args(settings)}, observing)
+        monitoring = MonitoringStack(
+            "monitoring",
+            {**ground.monitoring_args(), "slos": slo_args(settings), "quality": quality_args(settings)},
+            observing,
+        )
         pulumi.export("prometheus_url", monitoring.prometheus_url)
         pulumi.export("prometheus_namespace", monitoring.namespace)
+        pulumi.export("alertmanager_url", monitoring.alertmanager_url)
+        pulumi.export("grafana_url", monitoring.grafana_url)
+    if (collecting := log_args(settings)) is not None:
+        if image := ground.image(LOG_COLLECTOR):
+            collecting["image"] = image
+        LogCollector("logs", cast(LogCollectorArgs, collecting), inside)
     pulumi.export("gateway_url", gateway.url)
     if settings.gateway.tls is not None:
         pulumi.export("gateway_tls_secret", gateway.tls_secret)
@@ -168,4 +197,6 @@ def _version_args(settings: Settings, version: VersionSettings, image: str) -> M
         args["fetch"] = fetch  # type: ignore[typeddict-item]
     if version.allow_pickle:
         args["allow_pickle"] = True
+    if settings.logs is not None and version.runtime is RuntimeName.MODELWAY:
+        args["access_log"] = True
     return args

@@ -5,8 +5,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from modelway.gateway.policy import OWN_CLASS
-from modelway.rollout.model import model_plan
-from modelway.rollout.plan import Metric, Plan, Served, plan_misfits
+from modelway.rollout.plan import Metric, Plan, Served, model_plan, plan_misfits
 
 from infra.config_schema import DIGEST, ExperimentSettings, ModelSettings, Provider, Settings
 from infra.misfits import problem_of, spelling
@@ -54,15 +53,18 @@ def experiment_args(model: ModelSettings, ground: "Ground") -> dict[str, Any]:
         fix = "run `modelway up node`, which makes it, or set images.rolloutJudge"
         got, allowed = "none among the node's images yet", "an image by digest"
         raise ProblemError([Problem(IMAGE, f"missing for the experiment of {model.name}", got, allowed, fix)])
-    args: dict[str, Any] = {"experiment": _said(model.experiment), "judge_image": image}
+    args: dict[str, Any] = {"experiment": said(model, model.experiment), "judge_image": image}
     if ground.cluster_cidrs:
         args["api_server_cidrs"] = ground.cluster_cidrs
     return args
 
 
-def _said(experiment: ExperimentSettings) -> dict[str, Any]:
-    said: dict[str, Any] = experiment.model_dump(exclude_none=True)
-    return said
+def said(model: ModelSettings, experiment: ExperimentSettings) -> dict[str, Any]:
+    """The rules of the model's experiment, in the terms of the components."""
+    found: dict[str, Any] = experiment.model_dump(exclude_none=True, exclude={"drift_gate"})
+    if experiment.drift_gate and model.quality is not None and model.quality.prediction_drift_psi is not None:
+        found |= {"drift_psi": model.quality.prediction_drift_psi, "drift_window": model.quality.drift_window}
+    return found
 
 
 def rollout_problems(settings: Settings) -> list[Problem]:
@@ -86,13 +88,16 @@ def _model(settings: Settings, model: ModelSettings) -> Iterator[Problem]:
         what = "the gateway does not tell which requests no pod answered"
         got, fix = f"gateway class {settings.gateway.class_name}", "remove className, or the experiment"
         yield Problem(where, what, got, f"only with className {OWN_CLASS}", fix)
+    if model.experiment.drift_gate and (model.quality is None or model.quality.prediction_drift_psi is None):
+        allowed, fix = "only with quality.predictionDriftPsi, its limit", "set it, or remove driftGate"
+        yield Problem(f"{where}.driftGate", "has no limit", "true", allowed, fix)
     for misfit in plan_misfits(_plan(model, model.experiment), _served(model)):
         yield problem_of(where, misfit, _SPELLED)
 
 
 def _plan(model: ModelSettings, experiment: ExperimentSettings) -> Plan:
     weights = {version.name: weight_of(model, version) for version in weighted(model)}
-    return model_plan(_said(experiment), weights, sticky=model.sticky is not None)
+    return model_plan(said(model, experiment), weights, sticky=model.sticky is not None)
 
 
 def _served(model: ModelSettings) -> Served:

@@ -8,10 +8,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from infra.alerting import WHERE, plain_secret_problems
 from infra.config_consistency import consistency_problems, raw_consistency_problems
 from infra.config_problems import problems_of
 from infra.config_schema import DIGEST, ModelSettings, Settings, VersionSettings
+from infra.config_section import ENCRYPTED
 from infra.fetching import source_problems, with_sources
+from infra.logs import WHERE as LOGS
+from infra.logs import plain_log_problems
 from infra.rollout import rolled_back
 from tools.paths import images_lock
 from tools.problem import Problem, ProblemError
@@ -44,15 +48,22 @@ def _parsed(raw: Mapping[str, Any]) -> Settings:
 
 def load_file(path: Path, stack: str) -> Settings:
     """Settings from a stack file, without an engine; encrypted values stand for themselves."""
-    return load(_config_of(path), stack)
+    raw, problems = _raw_config_of(path), list[Problem]()
+    try:
+        settings = load(_plain(raw), stack)
+    except ProblemError as error:
+        problems += error.problems
+    if problems := problems + plain_secret_problems(raw.get(WHERE)) + plain_log_problems(raw.get(LOGS)):
+        raise ProblemError(problems)
+    return settings
 
 
 def as_written(path: Path) -> Settings:
     """Settings from a stack file that no rule but the types has checked: with models that the lock does not know."""
-    return _parsed(_config_of(path))
+    return _parsed(_plain(_raw_config_of(path)))
 
 
-def _config_of(path: Path) -> dict[str, Any]:
+def _raw_config_of(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
         config = document.get("config") or {}
@@ -66,13 +77,13 @@ def _config_of(path: Path) -> dict[str, Any]:
                 )
             ]
         ) from None
-    return {key: _plain(value) for key, value in config.items()}
+    return dict(config)
 
 
 def _plain(value: Any) -> Any:
     """Encrypted values cannot be read here; their presence is enough to validate the rest."""
     if isinstance(value, dict):
-        return "secret" if set(value) == {"secure"} else {key: _plain(inner) for key, inner in value.items()}
+        return ENCRYPTED if set(value) == {"secure"} else {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 

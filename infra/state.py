@@ -1,22 +1,26 @@
-"""What a stack serves now: models, versions, weights, pods and URLs."""
+"""What a stack serves now: models, versions, weights, pods and URLs, experiments, and what Prometheus knows of them."""
 
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rich.table import Column, Table
-
-from infra import machine
-from infra.config_schema import Settings
+from infra import machine, rollout_state
+from infra.config_schema import ModelSettings, Settings
 from infra.deploy import Job, toolset
-from infra.engine.session import stack_outputs
 from infra.names import MODELS_NAMESPACE
-from infra.rollout_state import live_weights
+from infra.observed import ANSWERS, Alert, Facts, Observed, observe
+from infra.rollout_state import Rollout
 from infra.routes import weight_of
+from tools.problem import ProblemError
 
 READ_SECONDS = 10
+Pods = dict[tuple[str, str], tuple[int, int]]
+"""Ready and wanted pods by model and version."""
+UNSEEN = "unknown while the cluster does not answer"
+OFF = "it is off in this stack (modelway:monitoring.enabled), so rates, errors, budgets, drift and alerts are unknown"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class VersionState:
     """Empty before the first `up`."""
     shadow: bool = False
     """Whether it gets copies of requests instead of a share."""
+    objectives: tuple[str, ...] = ()
+    """Which it has: `availability`, `latency`."""
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
@@ -47,55 +54,131 @@ class StackState:
     versions: Sequence[VersionState]
     split_urls: Mapping[str, str] = field(default_factory=dict)
     """URL of each model that is split by weight."""
+    monitoring: str = UNSEEN
+    """`answers`, else why there are no numbers, in one sentence."""
+    alerts: Sequence[Alert] = ()
+    """Every alert that fires."""
+    experiments: Mapping[str, Rollout] = field(default_factory=dict)
+    """Of the models that have one in the cluster."""
+    unread: str = ""
+    """Why weights and experiments could not be read; then weights are those of the config."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the cluster said."""
+
+    cluster: str
+    pods: Pods | None = None
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+    unread: str = ""
+    observed: Observed = field(default_factory=lambda: Observed(UNSEEN))
 
 
 def look(work: Job) -> StackState:
     """The state of the stack; works with the cluster down and before the first `up`."""
-    outputs = stack_outputs(work.files, toolset(work, quiet=True))
-    urls: Mapping[str, Sequence[str]] = (outputs or {}).get("urls") or {}
-    pods, cluster = _pods(work.settings)
-    live = _live_weights(work.settings) if pods else {}
+    from infra.engine.session import stack_outputs
+
+    with ThreadPoolExecutor(1) as pool:
+        # Side by side: the engine takes as long as the cluster.
+        seen = pool.submit(_seen, work.settings)
+        outputs = stack_outputs(work.files, toolset(work, quiet=True)) or {}
+    return _state(work, outputs, seen.result())
+
+
+def look_again(work: Job, before: StackState) -> StackState:
+    """The same stack now; its URLs, which only `up` changes, are those of `before`."""
+    urls = {(each.model, each.version): each.url for each in before.versions}
+    after = _state(work, {}, _seen(work.settings))
+    versions = [replace(each, url=urls[each.model, each.version]) for each in after.versions]
+    return replace(after, deployed=before.deployed, split_urls=before.split_urls, versions=versions)
+
+
+def _state(work: Job, outputs: Mapping[str, Any], seen: _Seen) -> StackState:
+    urls: Mapping[str, Sequence[str]] = outputs.get("urls") or {}
+    served: Mapping[str, Sequence[str]] = outputs.get("versions") or {}
     versions = []
     for model in work.settings.models:
         own = list(urls.get(model.name) or ())[1:]
-        served = list(((outputs or {}).get("versions") or {}).get(model.name) or ())
-        pinned = dict(zip(served, own, strict=False))
-        for version in model.versions:
-            ready, wanted = pods.get((model.name, version.name), (0, 0)) if pods is not None else (None, None)
-            url = pinned.get(version.name, "")
-            weight = live.get(model.name, {}).get(version.name, weight_of(model, version))
-            versions.append(VersionState(model.name, version.name, weight, ready, wanted, url, version.shadow))
-    splits = {name: each[0] for name, each in urls.items() if each}
-    return StackState(work.files.name, bool(urls), cluster, versions, splits)
+        pinned = dict(zip(served.get(model.name) or (), own, strict=False))
+        versions += _versions(model, pinned, seen)
+    return StackState(
+        stack=work.files.name,
+        deployed=bool(urls),
+        cluster=seen.cluster,
+        versions=versions,
+        split_urls={name: each[0] for name, each in urls.items() if each},
+        monitoring=seen.observed.monitoring,
+        alerts=seen.observed.alerts,
+        experiments={name: rollout for name, rollout in seen.rollouts.items() if rollout.plan},
+        unread=seen.unread,
+    )
 
 
-def _live_weights(settings: Settings) -> dict[str, dict[str, int]]:
-    """Weights of the split routes by model and version, whoever set them; none where they cannot be read."""
-    question = ["get", "httproutes", "-n", MODELS_NAMESPACE, "-o", "json", f"--request-timeout={READ_SECONDS}s"]
-    asked = subprocess.run([*machine.kubectl(settings), *question], capture_output=True, text=True, check=False)
-    routes = json.loads(asked.stdout)["items"] if asked.returncode == 0 else []
-    by_name = {each["metadata"]["name"]: each for each in routes}
-    return {model.name: live_weights(model.name, by_name.get(f"{model.name}-split")) for model in settings.models}
+def _versions(model: ModelSettings, urls: Mapping[str, str], seen: _Seen) -> list[VersionState]:
+    live = seen.rollouts[model.name].weights if model.name in seen.rollouts else {}
+    objectives: tuple[str, ...] = ()
+    if model.slo is not None:
+        objectives = ("availability", "latency") if model.slo.latency is not None else ("availability",)
+    found = []
+    for version in model.versions:
+        ready, wanted = (None, None) if seen.pods is None else seen.pods.get((model.name, version.name), (0, 0))
+        found.append(
+            VersionState(
+                model=model.name,
+                version=version.name,
+                weight=live.get(version.name, weight_of(model, version)),
+                ready=ready,
+                wanted=wanted,
+                url=urls.get(version.name, ""),
+                shadow=version.shadow,
+                objectives=objectives,
+                facts=seen.observed.facts.get((model.name, version.name), Facts()),
+            )
+        )
+    return found
 
 
-def _pods(settings: Settings) -> tuple[dict[tuple[str, str], tuple[int, int]] | None, str]:
-    """Ready and wanted pods by model and version, and how the cluster is."""
+def _seen(settings: Settings) -> _Seen:
+    """What the cluster says, asked for everything at once."""
     if gone := machine.cluster_gone(settings):
-        return None, f"there is no cluster: {gone}; `modelway up` makes it"
+        return _Seen(f"there is no cluster: {gone}; `modelway up` makes it")
     if machine.asleep(settings):
-        return None, "the node is stopped; `modelway node up` starts it with all that it served"
-    command = machine.kubectl(settings)
-    if not command:
-        return None, "unknown: no kubectl here yet; `modelway up` gets it"
+        return _Seen("the node is stopped; `modelway node up` starts it with all that it served")
+    kubectl = machine.kubectl(settings)
+    if not kubectl:
+        return _Seen("unknown: no kubectl here yet; `modelway up` gets it")
+    models = [model.name for model in settings.models]
+    with ThreadPoolExecutor(3) as pool:
+        deployments = pool.submit(_pods, kubectl)
+        rollouts = pool.submit(_rollouts, kubectl, models)
+        observed = pool.submit(observe, kubectl, models) if settings.monitoring.enabled else None
+    pods, cluster = deployments.result()
+    if pods is None:
+        return _Seen(cluster)
+    found, unread = rollouts.result()
+    return _Seen(cluster, pods, found, unread, observed.result() if observed else Observed(OFF))
+
+
+def _rollouts(kubectl: Sequence[str], models: Sequence[str]) -> tuple[dict[str, Rollout], str]:
+    """Live weights and experiments, and why they cannot be read."""
+    try:
+        return rollout_state.look(kubectl, models), ""
+    except ProblemError as error:
+        return {}, " ".join(str(problem) for problem in error.problems)
+
+
+def _pods(kubectl: Sequence[str]) -> tuple[Pods | None, str]:
+    """Ready and wanted pods, and how the cluster is."""
     question = ["get", "deployments", "-n", MODELS_NAMESPACE, "-o", "json", f"--request-timeout={READ_SECONDS}s"]
-    asked = subprocess.run([*command, *question], capture_output=True, text=True, check=False)
+    asked = subprocess.run([*kubectl, *question], capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         last = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
         return None, f"it does not answer: {last.rstrip('?.')}"
-    return pods_by_version(json.loads(asked.stdout)), "answers"
+    return pods_by_version(json.loads(asked.stdout)), ANSWERS
 
 
-def pods_by_version(deployments: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, int]]:
+def pods_by_version(deployments: Mapping[str, Any]) -> Pods:
     """Ready and wanted pods of each Deployment that carries the labels of a model and a version."""
     found = {}
     for each in deployments["items"]:
@@ -105,42 +188,3 @@ def pods_by_version(deployments: Mapping[str, Any]) -> dict[tuple[str, str], tup
             ready = each.get("status", {}).get("readyReplicas", 0)
             found[name, version] = (ready, each["spec"].get("replicas", 1))
     return found
-
-
-def as_json(state: StackState) -> dict[str, Any]:
-    """The state as plain data."""
-    return {
-        "stack": state.stack,
-        "deployed": state.deployed,
-        "cluster": state.cluster,
-        "models": [
-            {"model": model, "url": state.split_urls.get(model, ""), "versions": _of_model(state, model)}
-            for model in dict.fromkeys(version.model for version in state.versions)
-        ],
-    }
-
-
-def _of_model(state: StackState, model: str) -> list[dict[str, Any]]:
-    return [{k: v for k, v in vars(each).items() if k != "model"} for each in state.versions if each.model == model]
-
-
-def table(state: StackState) -> Table:
-    """One line per version, after the line of the model's split URL."""
-    result = Table(
-        "model",
-        "version",
-        "weight",
-        "pods ready",
-        Column("URL", overflow="fold"),
-        title=f"stack {state.stack}",
-        box=None,
-        pad_edge=False,
-    )
-    for model in dict.fromkeys(version.model for version in state.versions):
-        result.add_row(model, "(split)", "", "", state.split_urls.get(model, "not deployed"))
-        for each in state.versions:
-            if each.model == model:
-                pods = "?" if each.ready is None else f"{each.ready}/{each.wanted}"
-                share = "shadow" if each.shadow else f"{each.weight} %"
-                result.add_row("", each.version, share, pods, each.url)
-    return result

@@ -100,7 +100,7 @@ def _ground(settings: Settings) -> Iterator[Problem]:
         return
     if tls.port is not None:
         allowed = "only with provider existing"
-        fix = "remove it, or set MODELWAY_GATEWAY_TLS_PORT"
+        fix = "remove it" if provider.is_cloud else "remove it, or set MODELWAY_GATEWAY_TLS_PORT"
         yield Problem(f"{GATEWAY}.tls.port", f"not used with provider {provider}", str(tls.port), allowed, fix)
     if provider is Provider.NODE and tls.issuer == "acme" and installs_cert_manager(settings):
         allowed, fix = "ca or secret with provider node", "change issuer"
@@ -113,7 +113,7 @@ def _hosts(settings: Settings, hosts: list[str]) -> Iterator[Problem]:
         asked = _authority(settings.gateway.address).hostname or settings.gateway.address
         for misfit in host_misfits(hosts, "address", asked):
             yield _problem(GATEWAY, misfit)
-    elif settings.cluster.provider is not Provider.EXISTING:
+    elif settings.cluster.provider.is_local:
         for misfit in host_misfits(hosts, "tls.hosts", LOCAL_HOST):
             yield _problem(GATEWAY, misfit)
     for model in settings.models:

@@ -1,4 +1,5 @@
-"""Writes the CRDs of the gateway, cert-manager and KEDA into the components as package data: `python -m tools.crds`.
+"""Writes CRDs into the components as package data, as `python -m tools.crds`: the gateway's, cert-manager's, KEDA's and
+the Prometheus Operator's.
 
 Descriptions are left out: they are four fifths of the text, and every object is part of the stack's state.
 """
@@ -10,13 +11,19 @@ from typing import Any
 
 from tools.paths import PROJECT
 from tools.progress import Progress
-from tools.toolchain.charts import certificate_crd_manifests, crd_manifests, keda_crd_manifests
+from tools.toolchain.charts import (
+    certificate_crd_manifests,
+    crd_manifests,
+    keda_crd_manifests,
+    operator_crd_manifests,
+)
 
 FOLDER = PROJECT / "components/modelway/gateway"
 TARGETS: Mapping[Path, Callable[[Progress], list[dict[str, Any]]]] = {
     FOLDER / "crds.jsonl": crd_manifests,
     FOLDER / "cert_manager_crds.jsonl": certificate_crd_manifests,
     FOLDER.parent / "scaling/keda_crds.jsonl": keda_crd_manifests,
+    FOLDER.parent / "monitoring/operator_crds.jsonl": operator_crd_manifests,
 }
 """Files, and what they hold."""
 

@@ -20,7 +20,8 @@ class Problem:
     """What to do, as a command where there is one."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}: got {self.got}, allowed {self.allowed}; {self.fix}."
+        end = "" if self.fix.endswith("?") else "."
+        return f"{self.where}: {self.what}: got {self.got}, allowed {self.allowed}; {self.fix}{end}"
 
 
 class ProblemError(Exception):

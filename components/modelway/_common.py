@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import pulumi
-import pulumi_kubernetes as k8s
+if TYPE_CHECKING:
+    import pulumi
 
 PACKAGE = "modelway"
 """Package part of every type token; must equal the component host's name."""
@@ -56,31 +57,38 @@ def labels(name: str, component: str, version: str | None = None) -> dict[str, s
     return result
 
 
-CLASSES: Mapping[tuple[str, str], Any] = {
-    ("v1", "ConfigMap"): k8s.core.v1.ConfigMap,
-    ("v1", "Namespace"): k8s.core.v1.Namespace,
-    ("v1", "Secret"): k8s.core.v1.Secret,
-    ("v1", "Service"): k8s.core.v1.Service,
-    ("v1", "ServiceAccount"): k8s.core.v1.ServiceAccount,
-    ("apiregistration.k8s.io/v1", "APIService"): k8s.apiregistration.v1.APIService,
-    ("apps/v1", "Deployment"): k8s.apps.v1.Deployment,
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): k8s.autoscaling.v2.HorizontalPodAutoscaler,
-    ("coordination.k8s.io/v1", "Lease"): k8s.coordination.v1.Lease,
-    ("networking.k8s.io/v1", "Ingress"): k8s.networking.v1.Ingress,
-    ("networking.k8s.io/v1", "NetworkPolicy"): k8s.networking.v1.NetworkPolicy,
-    ("policy/v1", "PodDisruptionBudget"): k8s.policy.v1.PodDisruptionBudget,
-    ("rbac.authorization.k8s.io/v1", "ClusterRole"): k8s.rbac.v1.ClusterRole,
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): k8s.rbac.v1.ClusterRoleBinding,
-    ("rbac.authorization.k8s.io/v1", "Role"): k8s.rbac.v1.Role,
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"): k8s.rbac.v1.RoleBinding,
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): k8s.apiextensions.v1.CustomResourceDefinition,
-    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): (
-        k8s.admissionregistration.v1.ValidatingAdmissionPolicy
-    ),
-    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): (
-        k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding
-    ),
-}
+@cache
+def classes() -> Mapping[tuple[str, str], Any]:
+    """Class of each kind that the SDK has one for; importing them takes a second, so they load on first use."""
+    import pulumi_kubernetes as k8s
+
+    return {
+        ("v1", "ConfigMap"): k8s.core.v1.ConfigMap,
+        ("v1", "Namespace"): k8s.core.v1.Namespace,
+        ("v1", "Secret"): k8s.core.v1.Secret,
+        ("v1", "Service"): k8s.core.v1.Service,
+        ("v1", "ServiceAccount"): k8s.core.v1.ServiceAccount,
+        ("apiregistration.k8s.io/v1", "APIService"): k8s.apiregistration.v1.APIService,
+        ("apps/v1", "DaemonSet"): k8s.apps.v1.DaemonSet,
+        ("apps/v1", "Deployment"): k8s.apps.v1.Deployment,
+        ("autoscaling/v2", "HorizontalPodAutoscaler"): k8s.autoscaling.v2.HorizontalPodAutoscaler,
+        ("coordination.k8s.io/v1", "Lease"): k8s.coordination.v1.Lease,
+        ("networking.k8s.io/v1", "Ingress"): k8s.networking.v1.Ingress,
+        ("networking.k8s.io/v1", "NetworkPolicy"): k8s.networking.v1.NetworkPolicy,
+        ("policy/v1", "PodDisruptionBudget"): k8s.policy.v1.PodDisruptionBudget,
+        ("rbac.authorization.k8s.io/v1", "ClusterRole"): k8s.rbac.v1.ClusterRole,
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): k8s.rbac.v1.ClusterRoleBinding,
+        ("rbac.authorization.k8s.io/v1", "Role"): k8s.rbac.v1.Role,
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"): k8s.rbac.v1.RoleBinding,
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): k8s.apiextensions.v1.CustomResourceDefinition,
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): (
+            k8s.admissionregistration.v1.ValidatingAdmissionPolicy
+        ),
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): (
+            k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding
+        ),
+    }
+
 
 CUSTOM_KINDS: frozenset[tuple[str, str]] = frozenset(
     {
@@ -97,14 +105,18 @@ CUSTOM_KINDS: frozenset[tuple[str, str]] = frozenset(
         ("gateway.envoyproxy.io/v1alpha1", "HTTPRouteFilter"),
         ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
         ("keda.sh/v1alpha1", "ScaledObject"),
+        ("monitoring.coreos.com/v1", "PrometheusRule"),
+        ("monitoring.coreos.com/v1alpha1", "ScrapeConfig"),
     }
 )
 
 
-def register(name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+def register(name: str, manifest: Manifest, opts: "pulumi.ResourceOptions") -> "pulumi.CustomResource":
     """Register one plain object under the logical name `name`; a kind outside the tables is a `KeyError`."""
     key = (manifest["apiVersion"], manifest["kind"])
     if key in CUSTOM_KINDS:
+        import pulumi_kubernetes as k8s
+
         return k8s.apiextensions.CustomResource(
             name,
             api_version=key[0],
@@ -114,13 +126,13 @@ def register(name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> pul
             opts=opts,
         )
     fields = {_snake(field): value for field, value in manifest.items() if field not in ("apiVersion", "kind")}
-    resource: pulumi.CustomResource = CLASSES[key](name, opts=opts, **fields)
+    resource: pulumi.CustomResource = classes()[key](name, opts=opts, **fields)
     return resource
 
 
 def register_all(
-    manifests: Sequence[Manifest], prefix: str, opts: pulumi.ResourceOptions
-) -> list[pulumi.CustomResource]:
+    manifests: Sequence[Manifest], prefix: str, opts: "pulumi.ResourceOptions"
+) -> "list[pulumi.CustomResource]":
     """Register objects under `prefix-kind`, or `prefix-kind-namespace` where a kind appears more than once."""
     kinds = [manifest["kind"] for manifest in manifests]
     result = []

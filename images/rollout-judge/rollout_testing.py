@@ -69,6 +69,8 @@ class World:
     """Whether Prometheus does not answer."""
     hidden: set[str] = field(default_factory=set)
     """Versions whose pods are not up in Prometheus."""
+    drift: float | None = None
+    """PSI of the candidate's predictions."""
     disturbed: float = 0.0
     """Share of errors and of slow answers of both versions in a second with a disturbance."""
     disturbances: frozenset[int] = frozenset()
@@ -143,6 +145,8 @@ class World:
                 }
                 for name in self.versions
             ]
+        if expression == 'model_version:modelway_prediction_drift_psi:1h{model="m",version="v2"}':
+            return [{"metric": {}, "value": [self.time, str(self.drift)]}] if self.drift is not None else []
         if "envoy_cluster_name" in expression:
             return [self._proxy(position, name) for position, name in enumerate(self.versions)]
         wanted = re.search(r'__name__=~"([^"]+)"', expression)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from pulumi.automation.events import DiagnosticEvent, EngineEvent, PolicyEvent, StepEventMetadata
 
+from infra.cost_estimate import Resource
+
 DOING = {
     "create": "creating",
     "update": "updating",
@@ -95,6 +97,8 @@ class Recorder:
     def __init__(self, display: Display) -> None:
         self.running: dict[str, EngineStep] = {}
         self.changes: list[Change] = []
+        self.resources: dict[str, Resource] = {}
+        """Everything that the stack will have, by URN."""
         self.counts: Counter[str] = Counter()
         """Resources by operation, as the engine's own summary counts them."""
         self.seconds = 0
@@ -130,6 +134,8 @@ class Recorder:
     def _began(self, step: StepEventMetadata, planning: bool) -> None:
         op = str(step.op.value)
         state = step.new or step.old
+        if planning and step.new is not None and op not in ("delete", "delete-replaced", "create-replacement"):
+            self.resources[step.urn] = Resource(step.type, step.urn.rpartition("::")[2], step.new.inputs or {})
         if (
             op != "same"
             and op not in ("create-replacement", "delete-replaced")

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -18,6 +17,7 @@ from pulumi.automation import (
 )
 from rich.console import Console
 
+from infra.cost_estimate import Resource
 from infra.engine import locks
 from infra.engine.backend import Backend, backend
 from infra.engine.command import EngineCommand
@@ -27,24 +27,13 @@ from infra.engine.failures import CancelledError, failure
 from infra.engine.home import quiet_home
 from infra.engine.pending import adopted, describe, forgotten, pending_creates
 from infra.engine.stack import LeanStack, StateWorkspace
+from infra.engine.toolset import Toolset
 from infra.engine.workspace import ENCRYPTION_KEYS, StackFiles, prepare
 from infra.policies import Policies, advice_lines
 from tools.problem import ProblemError
 
 Program = Callable[[], None]
 PROJECT_NAME = "modelway"
-
-
-@dataclass(frozen=True)
-class Toolset:
-    """What the engine is started with."""
-
-    executable: Path
-    """The Pulumi CLI."""
-    version: str
-    """Its version, `3.259.0`."""
-    environment: Mapping[str, str]
-    """Variables for it and its plugins: PATH first of all."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +46,8 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Stack outputs by name, secrets left out."""
+    resources: tuple[Resource, ...] = ()
+    """Everything that the stack has when a planned run is done."""
 
 
 class Engine:
@@ -145,7 +136,8 @@ class Engine:
                 raise failure(error, recorder.errors, self._stack.name, command) from error
         for line in advice_lines(recorder.advice):
             self._say(line)
-        return Outcome(dict(recorder.counts), time.monotonic() - started, tuple(recorder.changes))
+        seconds, resources = time.monotonic() - started, tuple(recorder.resources.values())
+        return Outcome(dict(recorder.counts), seconds, tuple(recorder.changes), resources=resources)
 
     def _finish_pending(self) -> None:
         deployment = self._state.get("deployment") or {}

@@ -52,7 +52,13 @@ class Stack:
         return modelway({**self.environment, **environment}, *arguments, check=check)
 
     def up_with(
-        self, model: dict[str, Any], project: Path, *others: dict[str, Any], gateway: Mapping[str, Any] | None = None
+        self,
+        model: dict[str, Any],
+        project: Path,
+        *others: dict[str, Any],
+        gateway: Mapping[str, Any] | None = None,
+        monitoring: Mapping[str, Any] | None = None,
+        logs: Mapping[str, Any] | None = None,
     ) -> list[str]:
         """`modelway up` of the stack with more models, from files in the new folder `project`; the first one's URLs."""
         (project / "stacks").mkdir(parents=True)
@@ -61,6 +67,10 @@ class Stack:
         document["config"]["modelway:models"] += [model, *others]
         if gateway is not None:
             document["config"]["modelway:gateway"] = dict(gateway)
+        if monitoring is not None:
+            document["config"]["modelway:monitoring"] = dict(monitoring)
+        if logs is not None:
+            document["config"]["modelway:logs"] = dict(logs)
         (project / "stacks/Pulumi.node.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
         command = [sys.executable, "-c", UP, str(project), model["name"]]
         result = subprocess.run(

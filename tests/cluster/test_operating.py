@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -64,6 +65,32 @@ def test_prometheus_has_a_series_per_model_and_version(stack: Stack, series: str
                 if sample["value"][1] != "NaN"
             }
     assert found == wanted
+
+
+def test_status_tells_what_prometheus_and_the_cluster_know(stack: Stack) -> None:
+    row = stack.reference("v1")["rows"][0]
+    wanted = ("v1", "v2")
+    found: dict[str, Any] = {}
+    deadline = time.monotonic() + 120
+    with httpx.Client(trust_env=False) as client:
+        while not all((found.get(version) or {}).get("requests_per_second") for version in wanted):
+            assert time.monotonic() < deadline, found
+            for version in wanted:
+                client.post(f"{stack.gateway}/breast-cancer/{version}/predict", json=row).raise_for_status()
+            said = json.loads(stack.modelway("status", "node", "--json").stdout)
+            found = {each["version"]: each for each in said["models"][0]["versions"]}
+    assert (said["cluster"], said["monitoring"], said["unread"]) == ("answers", "answers", "")
+    assert {version: (each["weight"], each["ready"], each["wanted"]) for version, each in found.items()} == {
+        "v1": (90, 2, 2),
+        "v2": (10, 2, 2),
+    }
+    for version, each in found.items():
+        assert each["error_share"] == 0
+        assert 0 < each["p50_seconds"] <= each["p99_seconds"] < 1
+        assert set(each["budget_left"]) == {"availability", "latency"}
+        assert each["url"] == f"{stack.gateway}/breast-cancer/{version}/predict"
+    firing = {sample["metric"]["alertname"] for sample in stack.prometheus('ALERTS{alertstate="firing"}')}
+    assert {alert["name"] for alert in said["alerts"]} == firing == set()
 
 
 def test_no_rule_fails(stack: Stack) -> None:

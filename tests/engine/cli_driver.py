@@ -14,7 +14,8 @@ from rich.console import Console
 
 from infra import cli
 from infra.engine.display import preview_lines, summary
-from infra.engine.session import Engine, Outcome, Toolset, opened
+from infra.engine.session import Engine, Outcome, opened
+from infra.engine.toolset import Toolset
 from infra.engine.workspace import stack_files
 from tools.problem import Problem, ProblemError
 

@@ -10,7 +10,8 @@ from pulumi.automation.events import EngineEvent
 from rich.console import Console
 
 from infra import program
-from infra.engine.session import Toolset, opened
+from infra.engine.session import opened
+from infra.engine.toolset import Toolset
 from infra.engine.workspace import stack_files
 from tests.engine.apiserver import Api
 from tests.engine.checkout import Checkout, checkout
@@ -29,17 +30,18 @@ SECRET = "4dabf18193072939515e22adb298388d"
 """Marks a secret on the wire of the engine."""
 PROBLEMS = [
     "modelway:environment: unknown value: got 'prod', allowed development, staging, production; remove or correct it.",
-    "modelway:cluster.provider: unknown value: got 'nodes', allowed node, kind, existing; write 'node'.",
-    "modelway:cluster.zone: unknown key: got 'zone', allowed provider, kubeconfig, context, identifier; "
+    "modelway:cluster.provider: unknown value: got 'nodes', allowed node, kind, existing, eks, gke; write 'node'.",
+    "modelway:cluster.zone: unknown key: got 'zone', allowed provider, kubeconfig, context, identifier, eks, "
+    "gke, region, project; "
     "remove or correct it.",
     "modelway:models[0].name: no DNS label: got 'Iris', allowed lower-case letters, digits and '-', a letter first, "
     "no '-' last, at most 63 characters; rename it.",
     "modelway:models[0].versions[1].weight: wrong type: got '1' (str), allowed a whole number; correct it.",
     "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, sticky, aliases, ingress, host, "
-    "pathPrefix, experiment, rollBackTo, drainSeconds, feedback, feedbackOutcomes, docs, slo, access, limits; "
+    "pathPrefix, experiment, rollBackTo, drainSeconds, feedback, feedbackOutcomes, docs, slo, quality, access, limits; "
     "remove or correct it.",
-    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, registry, "
-    "evaluation, modelRegistry, autoscaling, images, policies, models; write 'gateway'.",
+    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, logs, registry, "
+    "evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'gateway'.",
     "modelway:models wine.versions: version name used twice: got 'v1', allowed each name once; "
     "rename or remove one version.",
     "modelway:models wine.versions weight: weights do not sum to 100: got 40 + 50 = 90, allowed whole numbers with the "

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from modelway.gateway.objects import GatewaySpec, network_policies
 from modelway.monitoring.config import ScrapeSpec
+from modelway.monitoring.grafana import GrafanaSpec, grafana_manifests
 from modelway.monitoring.objects import MonitoringSpec, monitoring_manifests
 from modelway.namespace import default_deny_manifest
 from modelway.scaling import objects as keda
@@ -72,6 +73,8 @@ KEDA = {"app.kubernetes.io/name": "keda", "app.kubernetes.io/part-of": "modelway
 READER = {"modelway.dev/reads-prometheus": "true"}
 pod("keda", keda.NAMESPACE, "10.244.0.20", **KEDA, **{"app.kubernetes.io/component": "keda-operator"}, **READER)
 pod("figures", keda.NAMESPACE, "10.244.0.21", **KEDA, **{"app.kubernetes.io/component": "keda-metrics-apiserver"})
+GRAFANA = {"app.kubernetes.io/name": "grafana", "app.kubernetes.io/component": "grafana"}
+pod("grafana", MONITORING, "10.244.0.22", **GRAFANA, **READER, **{"app.kubernetes.io/part-of": "modelway"})
 pod("stranger", "default", "10.244.0.16", app="x")
 pod("dns", "kube-system", "10.244.0.17", **{"k8s-app": "kube-dns"})
 
@@ -85,6 +88,7 @@ PORTS = [
     (19001, "metrics", "TCP"),
     (10250, "kubelet", "TCP"),
     (443, "https", "TCP"),
+    (3000, "http", "TCP"),
     (53, "dns", "UDP"),
 ]
 
@@ -99,6 +103,10 @@ NEEDED = {
     *((source, "dns", 53) for source in (*PROXIES, *API_CLIENTS)),
     *((source, "api-server", port) for source in API_CLIENTS for port in (443, 6443)),
     ("keda", "prometheus", 9090),
+    ("grafana", "prometheus", 9090),
+    ("grafana", "dns", 53),
+    # From the namespace that is named.
+    ("stranger", "grafana", 3000),
     ("figures", "keda", 9666),
     ("api-server", "figures", 6443),
     ("prometheus", "api-server", 10250),
@@ -125,7 +133,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ScrapeSpec((MODELS,), GATEWAY),
         api_server_cidrs=(CLUSTER,),
         node_cidrs=(CLUSTER,),
-        readers_namespaces=(keda.NAMESPACE,),
+        readers_namespaces=(keda.NAMESPACE, MONITORING),
     )
     scaling = keda.KedaSpec(IMAGE, IMAGE, (MODELS,), api_server_cidrs=(CLUSTER,))
     manifests = [
@@ -134,6 +142,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *keda.network_policies(scaling),
         *server_manifests(server),
         *monitoring_manifests(monitoring),
+        *grafana_manifests(GrafanaSpec(MONITORING, IMAGE, "", "", "", clients_namespaces=("default",))),
     ]
     folder = tmp_path_factory.mktemp("policies")
     for number, manifest in enumerate(manifests):

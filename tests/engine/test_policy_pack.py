@@ -18,7 +18,8 @@ from modelway_policies import RULES, judge
 from rich.console import Console
 
 from infra.engine.failures import EngineError
-from infra.engine.session import Engine, Toolset, opened
+from infra.engine.session import Engine, opened
+from infra.engine.toolset import Toolset
 from infra.engine.workspace import stack_files
 from infra.policies import PACK, Policies
 from tests.engine.apiserver import Api

@@ -1,15 +1,13 @@
 """Rules of quality and drift over two pods' own counters, judged by promtool against scikit-learn and the server."""
 
 import json
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from modelway.monitoring.config import prometheus_rules
-from modelway.monitoring.quality import MINIMUM_ROWS, MINIMUM_TRUTHS, OTHER, SMOOTHING_ROWS
+from modelway.monitoring.quality import MINIMUM_ROWS, MINIMUM_TRUTHS, MISSING, OTHER, SMOOTHING_ROWS
 from modelway_server import drift, feedback
 from modelway_server.drift_window import DriftWindow
 from modelway_server.prediction_id import Signer
@@ -20,8 +18,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, precision_recall_fscore_support
 
-from tools.progress import Progress
-from tools.toolchain import ensure
+from tests.engine import alert_judging
 
 LABELS = ("m", "v1")
 MINUTES = 24 * 60
@@ -50,23 +47,7 @@ def judge(folder: Path, given: list[dict[str, str]], expected: dict[str, Value],
         }
         for expr, value in expected.items()
     ]
-    rules = prometheus_rules()
-    for group in rules["groups"]:
-        # Evaluated each minute of the day, they take promtool a minute.
-        group["interval"] = "1h"
-    (folder / "rules.yml").write_text(yaml.safe_dump(rules))
-    document = {
-        "rule_files": ["rules.yml"],
-        "evaluation_interval": "1h",
-        # Else at random, and a day would be without its last hour, which Prometheus adds at its next evaluation.
-        "group_eval_order": [group["name"] for group in rules["groups"]],
-        "tests": [{"interval": "1m", "input_series": given, "promql_expr_test": tests}],
-    }
-    (folder / "tests.yml").write_text(yaml.safe_dump(document))
-    promtool = ensure(["promtool"], Progress())["promtool"]
-    command = [promtool.path, "test", "rules", "tests.yml"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
+    alert_judging.judge(folder, prometheus_rules()["groups"], given, "1m", tests, "1h")
 
 
 def _labels(expr: str) -> str:
@@ -252,6 +233,10 @@ def test_drift_of_two_pods_is_what_the_server_computes_for_all_their_rows(tmp_pa
             labels = f'{{feature="{name}",{VERSION}}}'
             expected[f"model_version_feature:modelway_feature_drift_psi:{window}{labels}"] = float(psi[index])
             expected[f"model_version_feature:modelway_feature_drift_ks:{window}{labels}"] = float(ks[index])
+            missing, kind = layout.columns[name][drift.MISSING], "model_version_feature:modelway_feature_missing"
+            share = float(counts[index, missing] / counts[index].sum())
+            expected[f"{kind}:ratio{window}{labels}"] = share
+            expected[f"{kind}_excess:ratio{window}{labels}"] = share - float(layout.shares[index, missing])
         value = drift.psi(predicted * hours, layout.prediction_shares, 3)
         expected[f"model_version:modelway_prediction_drift_psi:{window}{{{VERSION}}}"] = float(value)
     judge(tmp_path, series(served(first, guesses), "a") + series(served(second, more), "b"), expected)
@@ -263,9 +248,11 @@ def test_too_few_rows_have_no_drift(tmp_path: Path) -> None:
         f'model_version_feature:modelway_feature_drift_{kind}:1h{{feature="x",{VERSION}}}' for kind in ("psi", "ks")
     }
     names.add(f"model_version:modelway_prediction_drift_psi:1h{{{VERSION}}}")
+    names.add(f'model_version_feature:modelway_feature_missing:ratio1h{{feature="y",{VERSION}}}')
     judge(tmp_path, series(served(rows, guesses), "a"), dict.fromkeys(names))
 
 
 def test_rules_and_server_agree_on_their_constants() -> None:
     assert (MINIMUM_ROWS, SMOOTHING_ROWS) == (drift.MINIMUM_ROWS, drift.SMOOTHING_ROWS)
     assert {OTHER} == {feedback.OTHER, drift.OTHER}
+    assert MISSING == drift.MISSING

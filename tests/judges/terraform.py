@@ -29,8 +29,11 @@ BLOCKS = {
 DOCUMENTS = ("policy", "assumeRolePolicy")
 """Texts that hold a policy; Terraform writes them as `jsonencode(...)`."""
 
-MAPS = ("tags", "labels", "resourceLabels", "metadata")
+MAPS = ("tags", "labels", "resourceLabels", "metadata", "attributeMapping", "dimensions", "userLabels")
 """Maps whose keys are the user's."""
+
+SECRET = "4dabf18193072939515e22adb298388d"
+"""Key of the engine's signatures, here always that of a secret."""
 
 REFERENCE = re.compile(r"\$\{((?:aws|google)_\w+)\.([\w-]+)\.(\w+)\}")
 
@@ -49,8 +52,8 @@ def write(resources: Iterable[Resource], protected: Collection[str] = ()) -> str
 
 def _block(head: str, body: dict[str, Any], indent: str) -> list[str]:
     lines = [f"{indent}{head} {{"]
-    for key, value in body.items():
-        name = BLOCKS.get(key) or snake(key)
+    for key, given in body.items():
+        name, value = BLOCKS.get(key) or snake(key), _revealed(given)
         if isinstance(value, dict) and key not in MAPS:
             lines += _block(name, value, f"{indent}  ")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
@@ -61,6 +64,11 @@ def _block(head: str, body: dict[str, Any], indent: str) -> list[str]:
         else:
             lines.append(f"{indent}  {name} = {_literal(value)}")
     return [*lines, f"{indent}}}"]
+
+
+def _revealed(value: Any) -> Any:
+    """What the engine marks as a secret, without the mark."""
+    return value["value"] if isinstance(value, dict) and SECRET in value else value
 
 
 def arns(document: str) -> str:

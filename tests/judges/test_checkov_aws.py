@@ -58,6 +58,13 @@ TEETH: dict[str, tuple[str, str, Any]] = {
         "assumeRolePolicy",
         '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"AWS": "*"}}]}',
     ),
+    "CKV_AWS_26": ("watch-pages", "kmsMasterKeyId", None),
+    "CKV_AWS_319": ("watch-absent-iris-v1", "actionsEnabled", False),
+    "CKV_AWS_169": (
+        "watch-pages-policy",
+        "policy",
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sns:Publish"], "Principal": "*"}]}',
+    ),
     "CKV_AWS_51": ("registry-breast-cancer-repository", "imageTagMutability", "MUTABLE"),
     "CKV_AWS_136": ("registry-breast-cancer-repository", "encryptionConfigurations", None),
     "CKV_AWS_163": ("registry-breast-cancer-repository", "imageScanningConfiguration", None),
@@ -73,8 +80,8 @@ is understood."""
 
 @pytest.fixture(scope="module")
 def recordings() -> dict[str, list[Resource]]:
-    registry = aws_testing.registry(REGISTRY).resources
-    return {name: [*aws_testing.cluster(args).resources, *registry] for name, args in CLUSTERS.items()}
+    rest = [*aws_testing.registry(REGISTRY).resources, *aws_testing.monitoring().resources]
+    return {name: [*aws_testing.cluster(args).resources, *rest] for name, args in CLUSTERS.items()}
 
 
 def planted(resources: list[Resource], name: str, key: str, value: Any) -> list[Resource]:

@@ -70,6 +70,7 @@ TEETH: dict[str, tuple[str, str, Any]] = {
     "CKV_GCP_117": ("cluster-nodes-role", "role", "roles/editor"),
     "CKV2_GCP_18": ("cluster-deny-ingress", "network", "other"),
     "CKV_GCP_84": ("registry-repository", "kmsKeyName", None),
+    "CKV_GCP_49": ("watch-writer", "role", "roles/iam.serviceAccountTokenCreator"),
     "CKV_GCP_101": ("registry-nodes-pull", "members", ["allUsers"]),
 }
 """What checkov must find where it is planted, by check: resource, property, value. It shows that the converter's text
@@ -86,9 +87,10 @@ def protected(*recordings: Recorded) -> set[str]:
 @pytest.fixture(scope="module")
 def recordings() -> dict[str, tuple[list[Resource], set[str]]]:
     registry = gcp_testing.registry(REGISTRY)
+    watch = gcp_testing.monitoring()
     made = {name: gcp_testing.cluster(args) for name, args in CLUSTERS.items()}
     return {
-        name: ([*cluster.resources, *registry.resources], protected(cluster, registry))
+        name: ([*cluster.resources, *registry.resources, *watch.resources], protected(cluster, registry))
         for name, cluster in made.items()
     }
 

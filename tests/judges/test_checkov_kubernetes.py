@@ -101,7 +101,8 @@ def test_nothing_of_the_charts_fails_but_what_has_its_reason(verdict: checkov.Ve
 
 def test_every_set_with_pods_is_judged(verdict: checkov.Verdict) -> None:
     judged = {row[0] for row in verdict.passed if row[1] == "CKV_K8S_20"}
-    pods = {name for name, manifests in folders().items() if any(m["kind"] == "Deployment" for m in manifests)}
+    kinds = ("Deployment", "DaemonSet")
+    pods = {name for name, manifests in folders().items() if any(m["kind"] in kinds for m in manifests)}
     assert judged | {"planted-CKV_K8S_20"} == pods
     assert len(verdict.passed) > 1000
 

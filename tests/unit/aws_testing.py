@@ -13,13 +13,15 @@ with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
     # pulumi_aws 7.51.1 warns of its own modules when it is imported, and tests take warnings for errors.
     import pulumi_aws as aws
     from modelway.cluster.eks import EksCluster, node_pools
+    from modelway.monitoring.aws import AmazonMonitoring
     from modelway.registry.ecr import EcrRegistry
 
-    for _part in (aws.cloudwatch, aws.ec2, aws.ecr, aws.eks, aws.iam, aws.kms, aws.sqs, aws.vpc):
+    for _part in (aws.amp, aws.cloudwatch, aws.ec2, aws.ecr, aws.eks, aws.iam, aws.kms, aws.sns, aws.sqs, aws.vpc):
         dir(_part)
 
 __all__ = [
     "UNKNOWN",
+    "AmazonMonitoring",
     "EcrRegistry",
     "EksCluster",
     "Recorded",
@@ -65,7 +67,24 @@ REGISTRY: dict[str, Any] = {
     "production": True,
 }
 
+MONITORING: dict[str, Any] = {
+    "region": "eu-west-1",
+    "deployer_role_arn": DEPLOYER,
+    "cluster_name": "cluster",
+    "kubernetes_version": "1.35",
+    "production": True,
+    "slos": [
+        {"model": "iris", "version": "v1", "split_position": 0},
+        {"model": "iris", "version": "v2", "latency_percent": 99, "latency_below_seconds": 0.1, "may_be_absent": True},
+    ],
+    "page_emails": ["oncall@example.com"],
+    "page_url": "https://events.example/integration",
+    "ticket_emails": ["team@example.com", "lead@example.com"],
+}
+
 COMPUTED = {
+    "aws:amp/workspace:Workspace": ("arn", "prometheusEndpoint"),
+    "aws:sns/topic:Topic": ("arn",),
     "aws:kms/key:Key": ("arn", "keyId"),
     "aws:iam/role:Role": ("arn", "name"),
     "aws:iam/instanceProfile:InstanceProfile": ("arn", "name"),
@@ -114,3 +133,8 @@ def cluster(args: dict[str, Any] = PRODUCTION, preview: bool = False, name: str 
 def registry(args: dict[str, Any] = REGISTRY, preview: bool = False) -> Recorded:
     """What a registry registers."""
     return record(lambda: EcrRegistry("registry", args), preview)  # type: ignore[arg-type]
+
+
+def monitoring(args: dict[str, Any] = MONITORING, preview: bool = False) -> Recorded:
+    """What the monitoring of a cluster registers."""
+    return record(lambda: AmazonMonitoring("watch", args), preview)  # type: ignore[arg-type]

@@ -13,14 +13,23 @@ with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
     # pulumi_gcp 10.2.0 warns of its own classes when it is imported, and tests take warnings for errors.
     import pulumi_gcp as gcp
     from modelway.cluster.gke import GkeCluster, node_pools
+    from modelway.monitoring.gcp import GoogleMonitoring
     from modelway.registry import artifact_registry
     from modelway.registry.artifact_registry import ArtifactRegistry
 
-    for _part in (gcp.artifactregistry, gcp.compute, gcp.container, gcp.kms, gcp.organizations, gcp.projects):
+    for _part in (
+        gcp.artifactregistry,
+        gcp.compute,
+        gcp.container,
+        gcp.kms,
+        gcp.monitoring,
+        gcp.organizations,
+        gcp.projects,
+    ):
         dir(_part)
     dir(gcp.serviceaccount)
 
-__all__ = ["ArtifactRegistry", "GkeCluster", "Recorded", "artifact_registry", "node_pools"]
+__all__ = ["ArtifactRegistry", "GkeCluster", "GoogleMonitoring", "Recorded", "artifact_registry", "node_pools"]
 
 PROJECT = "models-of-acme"
 NUMBER = "123456789012"
@@ -59,7 +68,22 @@ REGISTRY: dict[str, Any] = {
     "production": True,
 }
 
+MONITORING: dict[str, Any] = {
+    "project": PROJECT,
+    "region": "europe-west4",
+    "cluster_name": "models",
+    "slos": [
+        {"model": "iris", "version": "v1", "split_position": 0},
+        {"model": "iris", "version": "v2", "latency_percent": 99, "latency_below_seconds": 0.1},
+    ],
+    "page_emails": ["oncall@example.com"],
+    "page_pagerduty_key": "key",
+    "ticket_emails": ["team@example.com", "lead@example.com"],
+}
+
 COMPUTED = {
+    "gcp:monitoring/notificationChannel:NotificationChannel": ("name",),
+    "gcp:projects/iAMMember:IAMMember": ("etag",),
     "gcp:artifactregistry/repository:Repository": ("name",),
     "gcp:artifactregistry/repositoryIamBinding:RepositoryIamBinding": ("etag",),
     "gcp:compute/router:Router": ("name",),
@@ -113,3 +137,8 @@ def cluster(args: dict[str, Any] = PRODUCTION, preview: bool = False, name: str 
 def registry(args: dict[str, Any] = REGISTRY, preview: bool = False) -> Recorded:
     """What a registry registers."""
     return record(lambda: ArtifactRegistry("registry", args), preview)  # type: ignore[arg-type]
+
+
+def monitoring(args: dict[str, Any] = MONITORING, preview: bool = False) -> Recorded:
+    """What the monitoring of a cluster registers."""
+    return record(lambda: GoogleMonitoring("watch", args), preview)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.unit.k8s_facts import KEYS, PROMETHEUS, Server, Version, versions
+from tests.unit.k8s_facts import ALERTMANAGER, KEYS, PROMETHEUS, Server, Version, versions
 
 Manifest = dict[str, Any]
 
@@ -61,6 +61,8 @@ class Objects:
             yield version.full_name, version.server, self.named("Deployment", version.full_name)["spec"]
         if self.name.startswith("monitoring"):
             yield "prometheus", PROMETHEUS, self.named("Deployment", "prometheus")["spec"]
+        if self.name.startswith("alertmanager"):
+            yield "alertmanager", ALERTMANAGER, self.named("Deployment", "alertmanager")["spec"]
 
     def containers(self) -> Iterator[tuple[str, Server, Any, Any]]:
         """The same with pod and container, of which there is one only."""
@@ -204,7 +206,7 @@ def _content(kind: str, source: dict[str, Any], folder: str) -> None:
         assert source == {"secretName": source["secretName"], "defaultMode": 0o440}
         assert source["secretName"]
     elif kind == "configMap":
-        assert re.fullmatch(r"prometheus-[0-9a-f]{10}", source["name"])
+        assert re.fullmatch(r"(prometheus|alertmanager)-[0-9a-f]{10}", source["name"])
         assert set(source) == {"name"}
     else:
         assert (kind, source) == ("projected", {"sources": ACCOUNT_SOURCES})
@@ -246,7 +248,7 @@ def rollouts(objects: Objects) -> None:
         copies_only = {"modelway.dev/shadow": "true"} if name in shadows else {}
         assert metadata["labels"] == {**own, PART_OF: "modelway", **copies_only}
         fields = {"replicas", "selector", "strategy", "template"}
-        if name == "prometheus":
+        if name in ("prometheus", "alertmanager"):
             assert set(deployment) == fields
             assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
             assert pod["terminationGracePeriodSeconds"] == 30
@@ -302,7 +304,7 @@ def availability(objects: Objects) -> None:
 def services(objects: Objects) -> None:
     """Inside the cluster only, and never the admin port."""
     for name, server, _ in objects.servers():
-        port = 9090 if name == "prometheus" else 8080
+        port = {"prometheus": 9090, "alertmanager": 9093}.get(name, 8080)
         assert server.ports["http"]
         assert objects.named("Service", name)["spec"] == {
             "type": "ClusterIP",
@@ -320,6 +322,11 @@ def secrets(objects: Objects) -> None:
             assert set(found["data"]) == {"keys"}
             assert len(base64.b64decode(base64.b64decode(found["data"]["keys"]))) == 32
             break
+    if objects.name == "alertmanager":
+        assert bare(objects.named("Secret", "alertmanager-receivers")) == {"stringData": {"hook-token": "token"}}
+    if objects.name == "alertmanager-outside":
+        texts = {"hook-url": "https://hooks.slack.example/x"}
+        assert bare(objects.named("Secret", "alertmanager-receivers")) == {"stringData": texts}
     if objects.name == "secrets":
         # Nobody's: no header may carry a line feed.
         nobody = {"data": {"nobody.0": base64.b64encode(b"\n").decode()}}

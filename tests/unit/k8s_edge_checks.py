@@ -7,6 +7,7 @@ from tests.unit.k8s_checks import COMPONENT, NAME, PART_OF, Objects, bare, selec
 from tests.unit.k8s_facts import ALIASES, FETCHED, Version, versions
 
 GATEWAY, MONITORING = "modelway-gateway", "modelway-monitoring"
+ALERTMANAGER = {NAME: "alertmanager", COMPONENT: "alertmanager", PART_OF: "modelway"}
 API_GROUP, RBAC = "gateway.networking.k8s.io", "rbac.authorization.k8s.io"
 ACCESS = {"access-keyed": "keyed", "access-jwt": "keyed", "access-internal": "internal"}
 """Who reaches the model of a set, where it is not everyone."""
@@ -126,7 +127,19 @@ def platform_traffic(objects: Objects) -> None:
             _in(each, **{"modelway.dev/reads-prometheus": "true"}) for each in ("modelway-models", "modelway-keda")
         ]
         asking = [{"from": readers, "ports": _tcp(9090)}] if known else []
+        if objects.name == "monitoring-alerting":
+            egress += [{"to": [{"podSelector": {"matchLabels": ALERTMANAGER}}], "ports": _tcp(9093)}]
         _closed(objects, "prometheus", own, asking, egress)
+    if objects.name.startswith("alertmanager"):
+        told = [{"from": [{"podSelector": {"matchLabels": {COMPONENT: "prometheus"}}}], "ports": _tcp(9093)}]
+        ways = {
+            "alertmanager": [{"to": [_in("alerts")], "ports": [{"protocol": "TCP"}]}],
+            "alertmanager-outside": [
+                _address(None, 443),
+                {"to": [{"ipBlock": {"cidr": "192.0.2.25/32"}}], "ports": _tcp(587)},
+            ],
+        }
+        _closed(objects, "alertmanager", ALERTMANAGER, told, [DNS, *ways[objects.name]])
 
 
 def permissions(objects: Objects) -> None:

@@ -95,6 +95,17 @@ PROMETHEUS = Server(
     user=65534,
     container="prometheus",
 )
+ALERTMANAGER = Server(
+    {"http": 9093},
+    "http",
+    "/-/ready",
+    "/-/healthy",
+    ("10m", "200m", "32Mi", "128Mi"),
+    {},
+    folders=("/etc/alertmanager/config", "/etc/alertmanager/secrets", "/alertmanager"),
+    user=65534,
+    container="alertmanager",
+)
 
 
 FETCHED, MODEL_FOLDER, SUM = "fetched", "/var/lib/modelway/model", "5e" * 32

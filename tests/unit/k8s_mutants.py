@@ -29,8 +29,9 @@ PLUMBING = {
     ),
     r"Deployment/[^/]+/metadata\.annotations": "how long the engine waits",
     r"ScaledObject/[^/]+/spec\.triggers\.\d+\.metadata\.query": "what is asked; test_autoscaling.py holds it",
-    r"ConfigMap/[^/]+/data": "what Prometheus and judges are told; test_prometheus.py and test_handover.py hold it",
-    r"ConfigMap/prometheus-": "without it Prometheus does not start",
+    r"(ScrapeConfig|PrometheusRule)/[^/]+/(spec|$)": "what Prometheus is told; engine/test_operator.py holds it",
+    r"ConfigMap/[^/]+/data": "what they are told; test_prometheus.py, test_alert_delivery.py and test_handover.py hold it",
+    r"ConfigMap/(prometheus|alertmanager|log-collector)-": "without it the pod does not start",
     r"ServiceAccount/[^/]+/imagePullSecrets": "without it an image is not pulled: a pod that does not start",
     r"[^/]+/[^/]+/(apiVersion|kind)$": "no object without them: the API server and our own tables refuse it",
 }
@@ -66,7 +67,7 @@ def _is_plumbing(where: str) -> bool:
 def weakenings(manifest: Manifest) -> Iterator[tuple[str, Change]]:
     """Changes that an attacker, or a careless author, would make to an object of this kind, with their names."""
     table: dict[str, dict[str, Change]] = {
-        "Namespace": _NAMESPACE,
+        "Namespace": _namespace(manifest),
         "Service": _SERVICE,
         "NetworkPolicy": _NETWORK_POLICY,
         "ClusterRole": _RULES,
@@ -127,6 +128,14 @@ _NAMESPACE: dict[str, Change] = {
     for level in ("privileged", "baseline")
 }
 _NAMESPACE["enforce-version"] = _label("enforce-version", "v1.0")
+
+
+def _namespace(manifest: Manifest) -> dict[str, Change]:
+    """One that admits everything already, for the log collector, is not weakened by that."""
+    enforced = manifest["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce")
+    return {what: change for what, change in _NAMESPACE.items() if what != f"enforce {enforced}"}
+
+
 _SERVICE: dict[str, Change] = {
     "NodePort": _spec(type="NodePort"),
     "LoadBalancer": _spec(type="LoadBalancer"),

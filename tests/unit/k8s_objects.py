@@ -12,8 +12,15 @@ from modelway.gateway.cert_manager import CertManagerSpec
 from modelway.gateway.objects import GatewaySpec, crd_manifests, gateway_manifests, network_policies
 from modelway.gateway.policy import Auth, Cors, Jwt, Limits, Policy, Sticky
 from modelway.gateway.tls import Tls
+from modelway.logging.objects import CollectorSpec, collector_manifests, log_namespace_manifest
+from modelway.logging.pipeline import Destination, Pipeline
+from modelway.monitoring import chart as prometheus_chart
+from modelway.monitoring import operator as prometheus_operator
+from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_manifests
 from modelway.monitoring.config import ScrapeSpec
-from modelway.monitoring.objects import MonitoringSpec, monitoring_manifests
+from modelway.monitoring.grafana import GrafanaSpec, grafana_manifests
+from modelway.monitoring.objects import MonitoringSpec, config_of, monitoring_manifests, rules_of
+from modelway.monitoring.receivers import Alerting, Email, Receiver, Route, Slack, Webhook
 from modelway.namespace import default_deny_manifest, namespace_manifest
 from modelway.registry.existing import docker_config, pull_secret_manifest
 from modelway.rollout.objects import JudgeSpec, judge_manifests, own_route
@@ -131,7 +138,31 @@ JUDGES: Mapping[str, JudgeSpec] = {
 }
 """Judges of experiments, without and with every option."""
 
+TELLING = Route(("hook",), 5, 60, 4)
+ALERTMANAGERS: Mapping[str, AlertmanagerSpec] = {
+    "alertmanager": AlertmanagerSpec(
+        MONITORING,
+        IMAGE,
+        Alerting((Receiver("hook", Webhook("http://hook.alerts.svc:8080/", bearer_token="token")),), TELLING, TELLING),
+    ),
+    "alertmanager-outside": AlertmanagerSpec(
+        MONITORING,
+        IMAGE,
+        Alerting(
+            (
+                Receiver("hook", Slack("https://hooks.slack.example/x")),
+                Receiver("mail", Email(("a@example.com",), "b@example.com", "192.0.2.25:587")),
+            ),
+            TELLING,
+            TELLING,
+        ),
+    ),
+}
+
 PROMETHEUS: Mapping[str, MonitoringSpec] = {
+    "monitoring-alerting": MonitoringSpec(
+        MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY), alertmanager=ALERTMANAGERS["alertmanager"]
+    ),
     "monitoring": MonitoringSpec(MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY)),
     "monitoring-known-nodes": MonitoringSpec(
         MONITORING,
@@ -142,6 +173,44 @@ PROMETHEUS: Mapping[str, MonitoringSpec] = {
         readers_namespaces=(MODELS, "modelway-keda"),
     ),
 }
+
+LOGS: Mapping[str, CollectorSpec] = {
+    "logs-loki": CollectorSpec(
+        Pipeline(
+            Destination("loki", "https://loki.example:3100", "models"),
+            (MODELS, GATEWAY),
+            True,
+            ("ssn",),
+            ("[0-9]{16}",),
+            10,
+            256,
+        ),
+        IMAGE,
+        authorization="Bearer token",
+        egress_cidrs=("192.0.2.0/24",),
+    ),
+    "logs-cloudwatch": CollectorSpec(
+        Pipeline(Destination("cloudwatch", region="eu-central-1"), (MODELS, GATEWAY)),
+        IMAGE,
+        identity_annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/logs"},
+    ),
+    "logs-cloud-logging": CollectorSpec(Pipeline(Destination("cloudLogging"), (MODELS, GATEWAY)), IMAGE),
+}
+
+GRAFANAS: Mapping[str, GrafanaSpec] = {
+    "grafana": GrafanaSpec(MONITORING, IMAGE, "password", "key", "0123abcd"),
+    "grafana-open": GrafanaSpec(
+        MONITORING,
+        IMAGE,
+        "password",
+        "key",
+        "0123abcd",
+        external_url="https://grafana.example/modelway",
+        clients_namespaces=("ingress-nginx",),
+        runbook_base_url="https://docs.example/runbooks",
+    ),
+}
+"""Grafana for nobody outside, and for an ingress controller."""
 
 
 def sets() -> dict[str, list[Manifest]]:
@@ -168,8 +237,12 @@ def sets() -> dict[str, list[Manifest]]:
     found["scalers"] = [_scaler(version, autoscaling) for version, autoscaling in SCALERS.items()]
     for name, judge in JUDGES.items():
         found[name] = list(judge_manifests(judge).values())
+    found |= {name: alertmanager_manifests(alertmanager) for name, alertmanager in ALERTMANAGERS.items()}
     for name, monitoring in PROMETHEUS.items():
         found[name] = monitoring_manifests(monitoring)
+    found |= _grafanas() | _collectors()
+    for name in ("monitoring", "monitoring-known-nodes"):
+        found[f"operator-{name}"] = _operator(PROMETHEUS[name])
     for runtime in FULL:
         found[f"runtime-{runtime}"] = model([foreign(runtime)], "iris.example")
     # vLLM has no path that others have.
@@ -189,6 +262,20 @@ def sets() -> dict[str, list[Manifest]]:
     for count in (1, 2, 8):
         found[f"versions-{count}"] = model([_version(f"iris-{count}", number) for number in range(count)])
     return found
+
+
+def _collectors() -> dict[str, list[Manifest]]:
+    return {name: [log_namespace_manifest(logs.namespace), *collector_manifests(logs)] for name, logs in LOGS.items()}
+
+
+def _grafanas() -> dict[str, list[Manifest]]:
+    return {name: grafana_manifests(grafana) for name, grafana in GRAFANAS.items()}
+
+
+def _operator(spec: MonitoringSpec) -> list[Manifest]:
+    """What the ground kubePrometheusStack has beside objects of the plain one."""
+    manifests = prometheus_operator.operator_manifests(spec.namespace, config_of(spec), rules_of(spec))
+    return [prometheus_chart.operator_network_policy(spec), *manifests]
 
 
 def model(
@@ -237,7 +324,8 @@ def _scaler(version: str, autoscaling: Autoscaling) -> Manifest:
 
 def crds() -> list[Manifest]:
     """The definitions of the custom kinds among them."""
-    every = (*crd_manifests(), *cert_manager.crd_manifests(), *keda_objects.crd_manifests())
+    every = [*crd_manifests(), *cert_manager.crd_manifests(), *keda_objects.crd_manifests()]
+    every += prometheus_operator.crd_manifests()
     return [manifest for manifest in every if manifest["kind"] == "CustomResourceDefinition"]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from modelway.registry import artifact_registry_arguments
 
 from tests.unit import gcp_checks, gcp_options, gcp_testing
 from tests.unit.cloud_testing import UNKNOWN
-from tests.unit.gcp_testing import PRODUCTION, REGISTRY, ArtifactRegistry, GkeCluster, Recorded, artifact_registry
+from tests.unit.gcp_testing import PRODUCTION, REGISTRY, ArtifactRegistry, GkeCluster, Recorded
 
 
 @pytest.mark.parametrize("check", [*gcp_checks.REGISTRY_CHECKS, *gcp_options.REGISTRY_CHECKS], ids=lambda f: f.__name__)
@@ -84,7 +85,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def test_every_argument_acts() -> None:
-    assert CHANGES.keys() == artifact_registry.ArtifactRegistryArgs.__annotations__.keys()
+    assert CHANGES.keys() == artifact_registry_arguments.ArtifactRegistryArgs.__annotations__.keys()
 
     def shape(changes: dict[str, Any]) -> Any:
         recorded = gcp_testing.registry({**REGISTRY, **changes})
@@ -146,7 +147,7 @@ def test_one_mistake_is_one_sentence(changes: dict[str, Any], sentence: str) -> 
 
 def test_all_mistakes_are_said_together() -> None:
     args: Any = {**REGISTRY, "region": "mars", "project": "111122223333", "push_service_account": "x"}
-    found = artifact_registry.problems("Registry", args)
+    found = artifact_registry_arguments.problems("Registry", args)
     assert [sentence.split(":")[0] for sentence in found] == [
         f'ArtifactRegistry("Registry").{argument}'
         for argument in ("name of the component", "project", "region", "push_service_account")

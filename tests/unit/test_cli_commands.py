@@ -60,6 +60,17 @@ def test_help_answers_without_the_engine_and_names_every_command() -> None:
     assert best < 2.0  # 0.2 s on an idle machine; the modules above cost seconds
 
 
+@pytest.mark.parametrize("module", ["settings", "deploy", "state", "state_view", "asking", "rollout_view", "keys"])
+def test_what_every_command_needs_is_loaded_without_the_engine_and_its_resources(module: str) -> None:
+    code = (
+        f"import sys, infra.{module}\nfrom infra.settings import load_file\nfrom tools.paths import PROJECT\n"
+        "load_file(PROJECT / 'stacks/Pulumi.node.yaml', 'node')\n"
+        "print([name for name in sys.modules if name.startswith('pulumi_') or name == 'infra.engine.session'])"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_an_unknown_command_is_a_usage_error() -> None:
     result = modelway("uq")
     assert result.returncode == 2
@@ -70,7 +81,7 @@ def test_an_unknown_stack_is_one_sentence(tmp_path: Path) -> None:
     result = modelway("up", "nod", MODELWAY_STATE_DIR=str(tmp_path))
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("STACK: no such stack: got 'nod', allowed local, ")
+    assert result.stderr.startswith("STACK: no such stack: got 'nod', allowed aws-production, ")
 
 
 def ended(run: Any) -> int:

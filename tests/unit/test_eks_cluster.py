@@ -207,7 +207,11 @@ def test_public_access_is_for_the_named_addresses_beside_the_private_one() -> No
 
 @pytest.mark.parametrize(
     "statement",
-    ["import modelway", "import modelway.cluster.eks", "from modelway.cluster.eks import EksClusterArgs, NodePoolArgs"]
+    [
+        "import modelway",
+        "import modelway.cluster.eks",
+        "from modelway.cluster.eks import EksClusterArgs, EksNodePoolArgs",
+    ]
     + [f"import modelway.cluster.eks.{name}" for name in ("iam", "kubeconfig", "tables", "validation")],
 )
 def test_the_aws_sdk_is_imported_only_with_the_component(statement: str) -> None:

@@ -144,8 +144,8 @@ def one_pool() -> Any:
 
 def test_every_argument_is_tried() -> None:
     assert CLUSTER_CHANGES.keys() == arguments.EksClusterArgs.__annotations__.keys()
-    assert {**NETWORK_CHANGES, **EXISTING_CHANGES}.keys() == arguments.NetworkArgs.__annotations__.keys()
-    assert POOL_CHANGES.keys() == arguments.NodePoolArgs.__annotations__.keys()
+    assert {**NETWORK_CHANGES, **EXISTING_CHANGES}.keys() == arguments.EksNetworkArgs.__annotations__.keys()
+    assert POOL_CHANGES.keys() == arguments.EksNodePoolArgs.__annotations__.keys()
 
 
 @pytest.mark.parametrize("key", CLUSTER_CHANGES)

@@ -98,6 +98,7 @@ def test_the_log_has_the_client_and_neither_key_nor_query() -> None:
     (setting,) = access_log()["settings"]
     fields = setting["format"]["json"]
     assert fields["client"] == "%REQ(X-MODELWAY-CLIENT)%"
+    assert fields["traceparent"] == "%REQ(TRACEPARENT)%"
     text = " ".join(fields.values()).upper()
     assert [word for word in ("API-KEY", "(AUTHORIZATION)", "COOKIE", "PATH(WQ") if word in text] == []
     proxy = objects()["proxy"]["spec"]

@@ -16,7 +16,7 @@ from tools.images.__main__ import main
 from tools.problem import ProblemError
 from tools.progress import Progress
 from tools.toolchain import Tool
-from tools.toolchain.catalog import IMAGES, SCALING
+from tools.toolchain.catalog import ALERTING, IMAGES, SCALING
 
 CERT_MANAGER = ("controller", "webhook", "cainjector", "startupapicheck")
 
@@ -29,7 +29,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bin").mkdir()
 
     def ensure(names: Sequence[str], _: Progress) -> dict[str, Tool]:
-        assert set(names) <= {*IMAGES, *SCALING}
+        assert set(names) <= {*IMAGES, *SCALING, *ALERTING}
         for name in names:
             if not (tmp_path / "bin" / name).exists():
                 (tmp_path / "bin" / name).write_text(f"program {name}")
@@ -190,6 +190,14 @@ def test_the_program_finds_every_reference_by_its_public_name(machine: Path, reg
     assert json.loads((machine / "state/node/images.json").read_text()) == references
     for name, reference in references.items():
         assert reference.endswith(f"@{registry.pushed[name]}")
+
+
+@pytest.mark.usefixtures("foundation", "registry")
+def test_alertmanager_is_built_only_where_a_stack_has_receivers() -> None:
+    name = system.ALERTMANAGER.name
+    assert name not in system.system_images(Progress())
+    assert name in system.system_images(Progress(), alerting=True)
+    assert {"bin/alertmanager", "bin/amtool"} <= set(content(name))
 
 
 @pytest.mark.usefixtures("foundation")

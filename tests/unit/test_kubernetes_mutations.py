@@ -12,7 +12,11 @@ from tests.unit import (
     k8s_edge_checks,
     k8s_fetch_checks,
     k8s_gateway_checks,
+    k8s_grafana_checks,
+    k8s_log_checks,
     k8s_mutants,
+    k8s_operator_checks,
+    k8s_policy_checks,
     k8s_rollout_checks,
     k8s_scaling_checks,
 )
@@ -25,6 +29,10 @@ CHECKS: tuple[Callable[[Objects], None], ...] = (
     *k8s_edge_checks.CHECKS,
     *k8s_fetch_checks.CHECKS,
     *k8s_gateway_checks.CHECKS,
+    *k8s_grafana_checks.CHECKS,
+    *k8s_log_checks.CHECKS,
+    *k8s_operator_checks.CHECKS,
+    *k8s_policy_checks.CHECKS,
     *k8s_rollout_checks.CHECKS,
     *k8s_scaling_checks.CHECKS,
 )

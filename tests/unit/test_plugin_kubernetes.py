@@ -20,7 +20,7 @@ from tools.plugins.kubernetes.kinds import RELEASE, TYPES
 from tools.plugins.wire import UNKNOWN, Secret
 
 URN = "urn:pulumi:dev::project::{}::name"
-LINES = 600
+LINES = 610
 
 
 def kubeconfig(server: str = "https://127.0.0.1:6443", namespace: str = "", user: str = "u") -> str:
@@ -57,6 +57,13 @@ def test_every_served_type_has_the_path_of_the_api_server() -> None:
         "kubernetes:core/v1:ConfigMap": "/api/v1/namespaces/ns/configmaps/x",
         "kubernetes:core/v1:Secret": "/api/v1/namespaces/ns/secrets/x",
         "kubernetes:core/v1:Service": "/api/v1/namespaces/ns/services/x",
+        "kubernetes:monitoring.coreos.com/v1:PrometheusRule": (
+            "/apis/monitoring.coreos.com/v1/namespaces/ns/prometheusrules/x"
+        ),
+        "kubernetes:monitoring.coreos.com/v1alpha1:ScrapeConfig": (
+            "/apis/monitoring.coreos.com/v1alpha1/namespaces/ns/scrapeconfigs/x"
+        ),
+        "kubernetes:apps/v1:DaemonSet": "/apis/apps/v1/namespaces/ns/daemonsets/x",
         "kubernetes:apps/v1:Deployment": "/apis/apps/v1/namespaces/ns/deployments/x",
         "kubernetes:policy/v1:PodDisruptionBudget": "/apis/policy/v1/namespaces/ns/poddisruptionbudgets/x",
         "kubernetes:autoscaling/v2:HorizontalPodAutoscaler": (
@@ -262,6 +269,16 @@ def test_a_rollout_is_ready_only_when_observed_updated_and_available() -> None:
     assert lacks(rollout(2)) == []
     assert lacks(rollout(2, generation=2)) == ["2 of 2 replicas available, 2 updated, 2 in all"]
     assert lacks(rollout(1)) == ["1 of 2 replicas available, 2 updated, 2 in all"]
+
+
+def test_a_daemon_set_is_ready_only_with_an_updated_pod_on_each_node() -> None:
+    status = {"desiredNumberScheduled": 2, "currentNumberScheduled": 2, "updatedNumberScheduled": 2}
+    daemon_set = {**rollout(2), "spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    for available, wanted in ((2, []), (1, ["1 of 2 replicas available, 2 updated, 2 in all"])):
+        daemon_set["status"] = {**status, "numberAvailable": available, "observedGeneration": 1}
+        assert lacks(daemon_set) == wanted
+    daemon_set["status"]["observedGeneration"] = 0
+    assert lacks(daemon_set) == ["1 of 2 replicas available, 2 updated, 2 in all"]
 
 
 @pytest.mark.parametrize(

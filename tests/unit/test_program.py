@@ -8,7 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from modelway._common import CLASSES, CUSTOM_KINDS
+from modelway import MonitoringStack
+from modelway._common import CUSTOM_KINDS, classes
 
 from infra import program
 from tools.plugins.kubernetes.kinds import RELEASE, TYPES
@@ -73,35 +74,36 @@ def test_the_stand_in_plugin_serves_exactly_the_types_that_are_registered(deploy
     digest = "registry.example/iris@sha256:" + "a" * 64
     scaled = {"minReplicas": 2, "maxReplicas": 3}
     queued = {**scaled, "metric": "queue", "queuedRowsPerPod": 10}
-    deployed = deploy(
-        run(
-            registry={"url": "registry.example", "username": "me", "password": "planted"},
-            gateway={"auth": {}, "tls": {"hosts": ["127.0.0.1"]}},
-            models=[
-                {
-                    "name": "plain",
-                    "versions": [{"name": "v1", "image": digest}],
-                    "ingress": {"className": "nginx", "namespace": "ingress-nginx"},
-                    "host": "plain.example",
-                    "pathPrefix": "/",
-                },
-                {
-                    "name": "iris",
-                    "versions": [
-                        {"name": "v1", "image": digest, "autoscaling": scaled, "weight": 100},
-                        {"name": "v2", "image": digest, "autoscaling": queued, "weight": 0},
-                    ],
-                    "access": "keyed",
-                    "limits": {"requestsPerSecond": 100},
-                    "experiment": {"candidate": "v2", "metrics": [{"kind": "errors"}]},
-                },
-            ],
-            images={"rolloutJudge": "registry.example/rollout-judge@sha256:" + "c" * 64},
-        )
+    of_chart: Any = {"image": digest, "models_namespaces": ["m"], "ground": "kubePrometheusStack"}
+    stack = run(
+        registry={"url": "registry.example", "username": "me", "password": "planted"},
+        gateway={"auth": {}, "tls": {"hosts": ["127.0.0.1"]}},
+        models=[
+            {
+                "name": "plain",
+                "versions": [{"name": "v1", "image": digest}],
+                "ingress": {"className": "nginx", "namespace": "ingress-nginx"},
+                "host": "plain.example",
+                "pathPrefix": "/",
+            },
+            {
+                "name": "iris",
+                "versions": [
+                    {"name": "v1", "image": digest, "autoscaling": scaled, "weight": 100},
+                    {"name": "v2", "image": digest, "autoscaling": queued, "weight": 0},
+                ],
+                "access": "keyed",
+                "limits": {"requestsPerSecond": 100},
+                "experiment": {"candidate": "v2", "metrics": [{"kind": "errors"}]},
+            },
+        ],
+        images={"rolloutJudge": "registry.example/rollout-judge@sha256:" + "c" * 64},
+        logs={"destination": "loki", "url": "https://loki.example"},
     )
+    deployed = deploy(lambda: (stack(), MonitoringStack("chart", of_chart)))
     registered = {resource.typ for resource in deployed.resources if resource.typ.startswith("kubernetes:")}
     assert registered == {*TYPES, RELEASE}
-    assert len(TYPES) == len({*CLASSES, *CUSTOM_KINDS})
+    assert len(TYPES) == len({*classes(), *CUSTOM_KINDS})
 
 
 @pytest.mark.usefixtures("node")
@@ -118,7 +120,8 @@ def test_problems_of_the_config_end_the_program_with_all_their_sentences(deploy:
     assert str(caught.value).splitlines() == [
         "modelway:environment: unknown value: got 'prd', allowed development, staging, production; "
         "remove or correct it.",
-        "modelway:cluster.zone: unknown key: got 'zone', allowed provider, kubeconfig, context, identifier; "
+        "modelway:cluster.zone: unknown key: got 'zone', allowed provider, kubeconfig, context, identifier, "
+        "eks, gke, region, project; "
         "remove or correct it.",
     ]
 
@@ -205,3 +208,18 @@ def test_keda_is_deployed_where_prometheus_lets_it_in(deploy: Deploy) -> None:
             "podSelector": {"matchLabels": {"modelway.dev/reads-prometheus": "true"}},
         }
     ]
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("changes", "collectors"),
+    [({}, []), ({"logs": {"destination": "loki", "url": "https://loki.example"}}, ["logs-daemon-set"])],
+    ids=["nowhere", "loki"],
+)
+def test_logs_are_collected_and_written_only_where_the_stack_says_so(
+    deploy: Deploy, changes: dict[str, Any], collectors: list[str]
+) -> None:
+    deployed = deploy(run(**changes))
+    container = deployed.inputs("breast-cancer-v1-deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert deployed.names("DaemonSet") == collectors
+    assert ({"name": "MODELWAY_ACCESS_LOG", "value": "true"} in container["env"]) is bool(collectors)

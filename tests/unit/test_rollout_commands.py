@@ -13,7 +13,7 @@ from rollout_judge import course
 from rollout_judge.plan import Plan
 from typer.testing import CliRunner, Result
 
-from infra import cli, cli_common, cli_rollout, deploy, machine, rollout_state, stack_file, state
+from infra import cli, cli_common, cli_rollout, deploy, machine, rollout_state, stack_file
 from infra.config_schema import Settings
 from infra.deploy import Job
 from infra.engine.session import Outcome
@@ -189,14 +189,3 @@ def test_up_tells_what_ended_and_only_for_models_with_an_experiment() -> None:
         "iris: v2 was rolled back at 2023-11-14 22:23:20 UTC: asked for; the weights stay v0 0 %"
     )
     assert deploy._ended(job()) == []
-
-
-@pytest.mark.parametrize(("code", "found"), [(0, {"iris": {"v1": 90, "v2": 10}}), (1, {"iris": {}})])
-def test_status_has_the_weights_of_the_route_where_it_can_be_read(
-    monkeypatch: pytest.MonkeyPatch, code: int, found: dict[str, dict[str, int]]
-) -> None:
-    routes = json.dumps({"items": items(None, {"v1": 90, "v2": 10})[3:]})
-    monkeypatch.setattr(machine, "kubectl", lambda _: ["kubectl"])
-    answer = subprocess.CompletedProcess((), code, routes, "")
-    monkeypatch.setattr(state.subprocess, "run", lambda *_, **__: answer)
-    assert state._live_weights(job().settings) == found

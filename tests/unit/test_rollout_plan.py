@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from modelway.rollout.experiment import plan_of
-from modelway.rollout.plan import Metric, Plan, experiment_id, least_trials, plan_document
+from modelway.rollout.plan import Metric, Plan, experiment_id, least_trials, plan_document, plan_of, rule_misfits
 from pydantic import ValidationError
 from rollout_judge import plan as judge
 
 from infra.config_schema import ExperimentSettings
-from infra.rollout import champion_of
+from infra.rollout import champion_of, said
 from infra.settings import load
 from tests.unit.test_settings import DIGEST, PROJECT, config, sentences
 
@@ -56,6 +55,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
         stack({**RULES, "champion": "v2", "candidate": "v1"}),
         f"{WHERE}.champion: weights are set under an experiment: got v1 100, v2 0, allowed v2 100 and 0 for every "
         "other, from where the judge moves them; give v2 the weight 100, or remove the experiment.",
+    ),
+    (
+        rules(driftGate=True),
+        f"{WHERE}.driftGate: has no limit: got true, allowed only with quality.predictionDriftPsi, its limit; set it, or "
+        "remove driftGate.",
     ),
     (rules(candidate="v9"), f"{WHERE}.candidate: names no version: got 'v9', allowed v1, v2; name one of these."),
     (
@@ -210,12 +214,31 @@ def test_the_defaults_of_stack_components_and_judge_are_the_same() -> None:
 
 def test_the_judge_reads_every_field_and_knows_no_other() -> None:
     metrics = (Metric("latency", 0.02, threshold_seconds=0.2), Metric("outcome", name="converted"))
-    full = Plan("v1", "v2", metrics, "automatic", (5, 100), 0.05, 2.0, 0.3, 10, 1.0, 500.0, 0.0, 100.0, sticky=True)
+    full = Plan("v1", "v2", metrics, "automatic", (5, 100), 0.05, 2.0, 0.3, 10, 1.0, 500.0, 0.0, 100.0, True, 0.2, "1d")
     document = json.loads(json.dumps(plan_document("iris", full, "id")))
     assert set(document) == set(judge.Plan.model_fields)
     read = judge.Plan.model_validate(document)
     assert read.model_dump(mode="json", exclude_none=True) == document
     assert read.slow_threshold_seconds == full.slow_threshold_seconds == 0.2
+
+
+def test_the_gate_of_the_drift_has_the_limit_and_the_window_of_the_models_quality() -> None:
+    quality = {"quality": {"predictionDriftPsi": 0.2, "driftWindow": "1d"}}
+    for gate, expected in ((True, (0.2, "1d")), (False, (None, None))):
+        (model,) = load(stack({**RULES, "driftGate": gate}, quality), "test").models
+        assert model.experiment is not None
+        plan = plan_of(said(model, model.experiment), champion="v1")
+        assert (plan.drift_psi, plan.drift_window) == expected
+
+
+@pytest.mark.parametrize(
+    "given", [{"drift_psi": 0.2}, {"drift_window": "1h"}, {"drift_psi": 0.2, "drift_window": "2h"}]
+)
+def test_a_gate_that_is_only_half_there_is_refused_by_component_and_judge(given: dict[str, Any]) -> None:
+    plan = plan_of({**RULES, **given}, champion="v1")
+    assert [misfit.field for misfit in rule_misfits(plan)] == ["drift_window"]
+    with pytest.raises(ValidationError):
+        judge.Plan.model_validate(plan_document("iris", plan, "id"))
 
 
 def test_the_smallest_sample_is_the_judges_own() -> None:

@@ -161,6 +161,16 @@ def container(**fields: Any) -> Options:
             ),
         ),
         (
+            Options("vllm", access_log=True),
+            Misfit(
+                "access_log",
+                "does not fit the runtime",
+                "true with runtime vllm",
+                "with runtime modelway",
+                "remove access_log",
+            ),
+        ),
+        (
             Options("mlserver", {"args": ["x"]}),
             Misfit(
                 "container.args",
@@ -265,9 +275,10 @@ def test_outcomes_are_names_that_can_be_labels(names: tuple[str, ...]) -> None:
 
 
 def test_our_own_server_knows_every_variable_and_reads_the_key(tmp_path: Path) -> None:
-    options = Options(allow_pickle=True, feedback=True, feedback_outcomes=("revenue", "returned_7d"))
+    options = Options(allow_pickle=True, access_log=True, feedback=True, feedback_outcomes=("revenue", "returned_7d"))
     settings = load_settings(runtime_of("iris", "v1", options).env)
     assert (settings.model, settings.version, settings.allow_pickle) == ("iris", "v1", True)
+    assert (settings.access_log, settings.log_features) == (True, False)
     assert settings.feedback_key_file == Path("/var/run/secrets/modelway/feedback/keys")
     assert settings.feedback_outcomes == "revenue,returned_7d"
     file = tmp_path / "keys"

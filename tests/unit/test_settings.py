@@ -49,7 +49,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(model=[]),
         "modelway:model: unknown key: got 'model', allowed environment, cluster, gateway, monitoring, registry, "
-        "evaluation, modelRegistry, autoscaling, images, policies, models; write 'models'.",
+        "evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'models'.",
     ),
     (config(models=None), "modelway:models: missing: got nothing, allowed a value; add models."),
     (
@@ -58,11 +58,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         config(cluster={"provider": "kindd"}),
-        "modelway:cluster.provider: unknown value: got 'kindd', allowed node, kind, existing; write 'kind'.",
+        "modelway:cluster.provider: unknown value: got 'kindd', allowed node, kind, existing, eks, gke; write 'kind'.",
     ),
     (
         config(cluster={"provider": "existing"}),
-        "modelway:cluster.kubeconfig: missing: got nothing, allowed the path of a kubeconfig; set kubeconfig.",
+        "modelway:cluster.kubeconfig: missing: got nothing, allowed the path of a kubeconfig, or eks or gke with the name of a cluster; set kubeconfig.",
     ),
     (
         config(cluster={"provider": "node", "context": "x"}),

@@ -267,6 +267,36 @@ class TestProblems:
         ]
         assert list(store.bin_dir().iterdir()) == []
 
+    def test_a_dependency_that_is_not_there_to_be_laid_over_is_said_in_its_own_words(self, machine: Machine) -> None:
+        machine.install("go", "#!/bin/sh\necho 'no such host' >&2; exit 1\n")
+        assert problems(lambda: ensure(["amtool"], Progress())) == [
+            "tool amtool: it does not build: got no such host, allowed a program from "
+            f"github.com/prometheus/alertmanager/cmd/amtool {versions.ALERTMANAGER}; repair what the message names "
+            "and run `python -m tools.toolchain ensure amtool`; or build the images on a machine that has Go."
+        ]
+        assert list(store.bin_dir().iterdir()) == []
+
+    def test_a_dependency_is_built_with_the_files_that_are_laid_over_it(self, machine: Machine, tmp_path: Path) -> None:
+        """The compiler sees a copy that can be written, with ours in it, and nothing of it stays."""
+        origin, seen = tmp_path / "origin", tmp_path / "seen"
+        (origin / "ui").mkdir(parents=True)
+        (origin / "ui/web.go").write_text("theirs")
+        (origin / "ui/web.go").chmod(0o444)
+        steps = f"""#!/bin/sh
+case "$2" in
+  download) echo '{{"Dir": "{origin}"}}'; exit ;;
+  edit) echo "$3" | /usr/bin/cut -d= -f3 > {seen}; exit ;;
+esac
+/bin/cat "$(/bin/cat {seen})/ui/web.go" >> {seen}
+"""
+        machine.install("go", steps + FAKE_GO.partition("\n")[2])
+        ensure(["amtool"], Progress())
+        source, ours = seen.read_text().split("\n", 1)
+        module = gobuild.MODULES / "alertmanager"
+        assert ours == (module / "overlay/ui/web.go").read_text()
+        assert not Path(source).exists()
+        assert (origin / "ui/web.go").read_text() == "theirs"
+
     def test_a_pulumi_below_the_minimum_is_refused(self, machine: Machine) -> None:
         path = machine.install("pulumi", "#!/bin/sh\necho v3.99.1\n")
         sentence = (

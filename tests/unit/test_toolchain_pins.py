@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from modelway.logging import collector
+from modelway.monitoring import operator
 from modelway.scaling import keda
 
 from tools.paths import PROJECT
@@ -29,8 +31,17 @@ def required(module: str) -> dict[str, str]:
         ("kubernetes", "sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
         ("cert-manager", "github.com/cert-manager/cert-manager", versions.CERT_MANAGER),
         ("keda", "github.com/kedacore/keda/v2", versions.KEDA),
+        (
+            "prometheus-operator",
+            "github.com/prometheus-operator/prometheus-operator",
+            versions.PROMETHEUS_OPERATOR,
+        ),
+        ("otel-collector", "go.opentelemetry.io/collector/otelcol", versions.OTEL_COLLECTOR),
+        ("loki", "github.com/grafana/loki/v3", versions.LOKI),
+        ("alertmanager", "github.com/prometheus/alertmanager", versions.ALERTMANAGER),
         ("cyclonus", "github.com/mattfenwick/cyclonus", versions.CYCLONUS),
         ("kube-score", "github.com/zegl/kube-score", versions.KUBE_SCORE),
+        ("actionlint", "github.com/rhysd/actionlint", versions.ACTIONLINT),
     ],
 )
 def test_the_module_graphs_require_the_pinned_versions(module: str, path: str, version: str) -> None:
@@ -44,6 +55,14 @@ def own_module(module: str) -> str:
 
 def test_the_component_names_the_keda_that_is_built() -> None:
     assert keda.VERSION == versions.KEDA
+
+
+def test_the_component_names_the_collector_that_is_built() -> None:
+    assert collector.VERSION == versions.OTEL_COLLECTOR
+
+
+def test_the_component_names_the_operator_that_is_built() -> None:
+    assert operator.OPERATOR_VERSION == versions.PROMETHEUS_OPERATOR
 
 
 def test_prometheus_counts_its_go_module_in_its_own_way() -> None:

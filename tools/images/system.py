@@ -115,6 +115,26 @@ PROMETHEUS = Recipe(
     ),
     {"prometheus": 65534, "etc/prometheus": 65534},
 )
+ALERTMANAGER = Recipe(
+    f"prom/alertmanager:v{versions.ALERTMANAGER}",
+    {"alertmanager": "bin/alertmanager", "amtool": "bin/amtool"},
+    oci.RunConfig(
+        entrypoint=("/bin/alertmanager",),
+        command=("--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager"),
+        user=_NOBODY,
+        workdir="/alertmanager",
+        ports=("9093/tcp",),
+    ),
+    {"alertmanager": 65534, "etc/alertmanager": 65534},
+)
+"""Only where a stack has receivers of alerts."""
+LOG_COLLECTOR = Recipe(
+    f"otel/opentelemetry-collector-contrib:{versions.OTEL_COLLECTOR}",
+    {"otel-collector": "otelcol-contrib"},
+    oci.RunConfig(entrypoint=("/otelcol-contrib",), user=_NONROOT),
+    {},
+)
+"""Only where a stack sends its logs somewhere; with fewer components than its namesake."""
 NODE = {
     f"registry.k8s.io/{PAUSE.name}": PAUSE,
     f"registry.k8s.io/coredns/{COREDNS.name}": COREDNS,
@@ -146,9 +166,17 @@ def node_archives(progress: Progress) -> list[Path]:
     return archives
 
 
-def system_images(progress: Progress, *, scaling: bool = False, judging: bool = False) -> dict[str, str]:
-    """Make the images of the gateway, the proxy, cert-manager, Prometheus and the base, with `scaling` KEDA's and with
-    `judging` that of the rollout judge, and push them to the registry.
+def system_images(
+    progress: Progress,
+    *,
+    scaling: bool = False,
+    judging: bool = False,
+    alerting: bool = False,
+    logging: bool = False,
+) -> dict[str, str]:
+    """Make the images of the gateway, the proxy, cert-manager, Prometheus and the base, with `scaling` KEDA's, with
+    `judging` that of the rollout judge, with `alerting` Alertmanager's and with `logging` that of the log collector,
+    and push them to the registry.
 
     What is made or pushed already is left alone. Returns references by digest, by the images' public names, and
     writes them to `node/images.json` of the state folder. Raises ProblemError when a program cannot be had, the
@@ -160,7 +188,12 @@ def system_images(progress: Progress, *, scaling: bool = False, judging: bool = 
         registry.digest("modelway/python", "3.11")
         with locked(oci.LOCK, progress):
             foundation = base.base_image(store, progress)
-            recipes = (*PUSHED, *(KEDA if scaling else ()))
+            chosen = (
+                *(KEDA if scaling else ()),
+                *((ALERTMANAGER,) if alerting else ()),
+                *((LOG_COLLECTOR,) if logging else ()),
+            )
+            recipes = (*PUSHED, *chosen)
             images = [*_images(store, recipes, foundation, progress), foundation]
             references = {image.name: _push(registry, store, image, progress) for image in images}
     if judging:

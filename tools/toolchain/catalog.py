@@ -61,7 +61,16 @@ IMAGES = (
 SCALING = ("keda-operator", "keda-adapter")
 """What goes into images only where a stack scales by more than CPU."""
 
-CHECKS = ("cyclonus", "kube-score", "pod-security-judge")
+ALERTING = ("alertmanager", "amtool")
+"""What goes into an image only where a stack has receivers of alerts."""
+
+LOGS = ("otel-collector",)
+"""What goes into an image only where a stack sends its logs somewhere."""
+
+LOG_CHECKS = ("loki",)
+"""What only the tests of the log collector run."""
+
+CHECKS = ("actionlint", "cyclonus", "kube-score", "pod-security-judge", "prometheus-operator")
 """What only tests run."""
 
 BROWSER = ("chromium",)
@@ -75,6 +84,9 @@ GROUPS = {
     "node": NODE,
     "images": IMAGES,
     "scaling": SCALING,
+    "logs": LOGS,
+    "log-checks": LOG_CHECKS,
+    "alerting": ALERTING,
     "checks": CHECKS,
     "browser": BROWSER,
     "bench": BENCH,
@@ -284,6 +296,11 @@ def _debian() -> list[Spec]:
     ]
 
 
+def _alerting_build(name: str) -> GoBuild:
+    module, stamp = "github.com/prometheus/alertmanager", "github.com/prometheus/common/version.Version"
+    return GoBuild("alertmanager", f"{module}/cmd/{name}", _stamps(versions.ALERTMANAGER, stamp), overlaid=module)
+
+
 def _image_contents() -> list[Spec]:
     prometheus = _stamps(versions.PROMETHEUS, "github.com/prometheus/common/version.Version")
     tags = ("netgo", "remove_all_sd", "enable_kubernetes_sd")
@@ -307,8 +324,18 @@ def _image_contents() -> list[Spec]:
         ("cert-manager", versions.CERT_MANAGER, GoBuild("cert-manager", certificates, certificate_stamp)),
         ("keda-operator", versions.KEDA, GoBuild("keda", f"{keda}/cmd/operator", keda_stamp)),
         ("keda-adapter", versions.KEDA, GoBuild("keda", f"{keda}/cmd/adapter", keda_stamp)),
+        (
+            "otel-collector",
+            versions.OTEL_COLLECTOR,
+            GoBuild(
+                "otel-collector",
+                "modelway.dev/tools/otel-collector",
+                _stamps(versions.OTEL_COLLECTOR, "main.Version"),
+            ),
+        ),
         ("prometheus", versions.PROMETHEUS, GoBuild("prometheus", f"{commands}/prometheus", prometheus, tags)),
         ("promtool", versions.PROMETHEUS, GoBuild("prometheus", f"{commands}/promtool", prometheus, tags)),
+        *((name, versions.ALERTMANAGER, _alerting_build(name)) for name in ("alertmanager", "amtool")),
     )
     built = [
         Spec(name, version, "build the images on a machine that has Go", installed="never", go=go)
@@ -331,9 +358,36 @@ def _checks() -> list[Spec]:
     score = GoBuild(
         "kube-score", "github.com/zegl/kube-score/cmd/kube-score", _stamps(versions.KUBE_SCORE, "main.version")
     )
+    lint_stamp = _stamps(versions.ACTIONLINT, "github.com/rhysd/actionlint.version")
+    lint = GoBuild("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", lint_stamp)
+    lint_fix = "put actionlint (https://github.com/rhysd/actionlint) on PATH"
     score_fix = "put kube-score (https://github.com/zegl/kube-score) on PATH"
     pod_security = GoBuild("pod-security", "modelway.dev/tools/pod-security", ())
+    operator = GoBuild(
+        "prometheus-operator",
+        "github.com/prometheus-operator/prometheus-operator/cmd/operator",
+        _stamps(versions.PROMETHEUS_OPERATOR, "github.com/prometheus/common/version.Version"),
+    )
     return [
+        Spec(
+            "prometheus-operator",
+            versions.PROMETHEUS_OPERATOR,
+            "run the engine tests on a machine that has Go",
+            installed="never",
+            go=operator,
+        ),
+        Spec(
+            "loki",
+            versions.LOKI,
+            "run the log tests on a machine that has Go",
+            installed="never",
+            go=GoBuild(
+                "loki",
+                "github.com/grafana/loki/v3/cmd/loki",
+                _stamps(versions.LOKI, "github.com/grafana/loki/v3/pkg/util/build.Version"),
+            ),
+        ),
+        Spec("actionlint", versions.ACTIONLINT, lint_fix, version_arguments=("--version",), go=lint),
         Spec("cyclonus", versions.CYCLONUS, fix, version_arguments=("version",), go=build),
         Spec("kube-score", versions.KUBE_SCORE, score_fix, version_arguments=("version",), go=score),
         # Pod Security of this Kubernetes, in a program of ours.

@@ -42,6 +42,14 @@ CHARTS = {
     )
 }
 KEDA = Source("github.com/kedacore/keda/v2", "config/crd/bases", f"v{versions.KEDA}", "keda")
+OPERATOR = Source(
+    "github.com/prometheus-operator/prometheus-operator",
+    "example/prometheus-operator-crd",
+    f"v{versions.PROMETHEUS_OPERATOR}",
+    "prometheus-operator",
+)
+_NOT_NEEDED = ("prometheusagents", "thanosrulers")
+"""Kinds of the operator that nothing here has; it goes without."""
 _VALUES = {
     "GatewayImage": f"docker.io/envoyproxy/gateway:v{versions.ENVOY_GATEWAY}",
     "GatewayImagePullPolicy": "IfNotPresent",
@@ -91,6 +99,21 @@ def keda_crd_manifests(_: Progress) -> list[dict[str, Any]]:
     folder = _module_folder(KEDA) / KEDA.folder
     documents = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.yaml")))
     return sorted(documents, key=lambda item: str(item["metadata"]["name"]))
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Takes a lone `=`, a value of an enumeration in the operator's CRDs, for text as YAML 1.2 does."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+
+
+def operator_crd_manifests(_: Progress) -> list[dict[str, Any]]:
+    """CRDs of the Prometheus Operator, as its Go module carries them; the chart's own are the same."""
+    folder = _module_folder(OPERATOR) / OPERATOR.folder
+    documents = (_Loader(file.read_text(encoding="utf-8")).get_single_data() for file in folder.glob("*.yaml"))
+    needed = (item for item in documents if item["spec"]["names"]["plural"] not in _NOT_NEEDED)
+    return sorted(needed, key=lambda item: str(item["metadata"]["name"]))
 
 
 def _rendered(name: str, settings: str, progress: Progress) -> list[dict[str, Any]]:

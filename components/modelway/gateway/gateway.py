@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from modelway._common import NODE_PORT, as_int, register, require_dns_label, type_token
 from modelway.gateway.cert_manager import CertManager, CertManagerArgs
+from modelway.gateway.load_balancer import LoadBalancerArgs, load_balancer_misfits, load_balancer_of
 from modelway.gateway.objects import (
     ANYWHERE,
     CHART,
@@ -73,7 +74,8 @@ class GatewayArgs(TypedDict):
     class_name: NotRequired[str]
     """GatewayClass. Defaults to `modelway`, that of the Envoy Gateway which is installed. Any other has to be there
     with its controller: then Envoy Gateway is not installed, and what only it has is refused: `replicas`, `node_port`,
-    `chart`, both images, `connections`, `trusted_proxies`, `client_addresses`, `jwks_ports` and `internal`."""
+    `load_balancer`, `chart`, both images, `connections`, `trusted_proxies`, `client_addresses`, `jwks_ports` and
+    `internal`."""
     connections: NotRequired[ConnectionsArgs]
     """Bounds of clients' connections."""
     trusted_proxies: NotRequired[int]
@@ -88,6 +90,9 @@ class GatewayArgs(TypedDict):
     """Whether there is a second Gateway, `modelway-internal`, for pods of the cluster only. Defaults to false."""
     tls: NotRequired[TlsArgs]
     """HTTPS for clients; plain HTTP then only redirects to it. Defaults to plain HTTP alone."""
+    load_balancer: NotRequired[LoadBalancerArgs]
+    """A load balancer of the cloud instead of `node_port`; proxies then see clients' own addresses. Defaults to
+    none."""
 
 
 class Gateway(pulumi.ComponentResource):
@@ -205,6 +210,8 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
     if (tls := args.get("tls")) is not None:
         foreign = args.get("class_name", OWN_CLASS)
         refuse(where, tls_misfits(tls, None if foreign == OWN_CLASS else foreign))
+    if (balancer := args.get("load_balancer")) is not None:
+        refuse(where, load_balancer_misfits(balancer))
     namespaces = args["models_namespaces"]
     for namespace in namespaces:
         require_dns_label(f"{where}.models_namespaces", namespace)
@@ -225,6 +232,7 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
         jwks_ports=tuple(int(port) for port in args.get("jwks_ports", ())),
         internal=args.get("internal", False),
         tls=None if tls is None else tls_of(tls),
+        load_balancer=None if balancer is None else load_balancer_of(balancer),
     )
 
 

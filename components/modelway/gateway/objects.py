@@ -10,6 +10,7 @@ from modelway._common import NODE_PORT, Manifest, labels
 from modelway._hardening import container_security, pod_security, topology_spread
 from modelway.gateway.access_log import access_log
 from modelway.gateway.client_traffic import client_traffic_policy
+from modelway.gateway.load_balancer import LoadBalancer, load_balancer_service, node_port_service
 from modelway.gateway.local_reply import local_reply_policy
 from modelway.gateway.policy import OWN_CLASS, Connections
 from modelway.gateway.route_metrics import route_metrics_policy
@@ -67,6 +68,8 @@ class GatewaySpec:
     """Whether there is a second Gateway for pods of the cluster only."""
     tls: Tls | None = None
     """None: plain HTTP."""
+    load_balancer: LoadBalancer | None = None
+    """None: ports of the nodes."""
 
 
 @cache
@@ -132,7 +135,7 @@ def gateway_objects(spec: GatewaySpec) -> dict[str, Manifest]:
         return {**before, "gateway": gateway, **after}
     return {
         **before,
-        "proxy": _envoy_proxy(spec, _node_port_service(spec)),
+        "proxy": _envoy_proxy(spec, _service(spec)),
         "class": _gateway_class(spec),
         "gateway": gateway,
         "traffic-policy": _backend_traffic_policy(spec),
@@ -237,19 +240,11 @@ def _envoy_proxy(spec: GatewaySpec, service: dict[str, Any]) -> Manifest:
     }
 
 
-def _node_port_service(spec: GatewaySpec) -> dict[str, Any]:
-    ports = [{"port": LISTENER_PORT, "nodePort": spec.node_port}]
-    if spec.tls:
-        ports.append({"port": HTTPS_PORT, "nodePort": spec.tls.node_port})
-    return {
-        "type": "NodePort",
-        "externalTrafficPolicy": "Local" if spec.client_addresses else "Cluster",
-        # EnvoyService has no field for the node port (Envoy Gateway 1.9.1), only a patch of the Service.
-        "patch": {
-            "type": "StrategicMerge",
-            "value": {"spec": {"ports": ports}},
-        },
-    }
+def _service(spec: GatewaySpec) -> dict[str, Any]:
+    if spec.load_balancer is not None:
+        return load_balancer_service(spec.load_balancer, DRAIN_SECONDS)
+    ports = {LISTENER_PORT: spec.node_port, **({HTTPS_PORT: spec.tls.node_port} if spec.tls else {})}
+    return node_port_service(ports, spec.client_addresses)
 
 
 def _gateway_class(spec: GatewaySpec) -> Manifest:

@@ -18,6 +18,9 @@ ASSIGNMENT_HEADER = "x-modelway-assignment"
 KEY_HEADER = "x-api-key"
 KEYS_SECRET = "modelway-api-keys"  # noqa: S105
 """Name of a Secret, not a secret."""
+NOBODY = "nobody.0"
+"""Its one entry that is nobody's. Envoy lets a route without keys fall back to those of the listener (`credentials` of
+`ApiKeyAuthPerRoute`), and a listener that is replaced still has the key that was revoked last."""
 ACCESS = ("public", "keyed", "internal")
 ACCESS_LABEL = "modelway.dev/access"
 """Label of a model's routes that says who reaches it."""

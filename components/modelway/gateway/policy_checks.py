@@ -26,6 +26,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 ENVOY_GATEWAY_ONLY = (
     "replicas",
     "node_port",
+    "load_balancer",
     "chart",
     "gateway_image",
     "proxy_image",

@@ -5,11 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway.monitoring.quality import quality_groups
+from modelway.monitoring.quality_alerts import quality_alert_groups
+from modelway.monitoring.quality_args import Quality
 from modelway.monitoring.slo import Slo, slo_groups
 
 SCRAPE_INTERVAL_SECONDS = 5
 """Short, since a page is due within 90 seconds of an outage."""
 ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
+GATEWAY_METRICS = (
+    "envoy_(modelway|http|server)_.*|envoy_cluster_membership_healthy|envoy_cluster_upstream_(rq_time_(bucket|count)|"
+    "rq|rq_xx|rq_active|rq_retry|rq_timeout|rq_rx_reset|rq_pending_overflow|rq_pending_failure_eject|"
+    "cx_connect_fail|cx_none_healthy)"
+)
+"""What rules and dashboards read of a proxy, which has 150 series for each of its clusters, of which a version has
+several."""
 CONTAINER_METRICS = "container_cpu_usage_seconds_total|container_memory_working_set_bytes"
 
 
@@ -22,20 +31,26 @@ class ScrapeSpec:
     kubelet_insecure_tls: bool = False
 
 
-def prometheus_config(spec: ScrapeSpec) -> dict[str, Any]:
-    """The content of `prometheus.yml`."""
+def prometheus_config(spec: ScrapeSpec, alertmanager: str = "") -> dict[str, Any]:
+    """The content of `prometheus.yml`; `alertmanager` is host and port of the one that is told of alerts."""
+    to = {"static_configs": [{"targets": [alertmanager]}]}
     return {
         "global": {
             "scrape_interval": f"{SCRAPE_INTERVAL_SECONDS}s",
             "evaluation_interval": f"{SCRAPE_INTERVAL_SECONDS}s",
         },
         "rule_files": ["/etc/prometheus/rules.yml"],
+        **({"alerting": {"alertmanagers": [to]}} if alertmanager else {}),
         "scrape_configs": [
             _model_servers(spec),
-            _pods("gateway", (spec.gateway_namespace,), "proxy", "19001", "/stats/prometheus"),
-            _pods("rollout-judges", spec.models_namespaces, "rollout-judge", "9090", "/metrics"),
+            {
+                **_pods("gateway", (spec.gateway_namespace,), "proxy", "19001", "/stats/prometheus"),
+                "metric_relabel_configs": [_keep("__name__", GATEWAY_METRICS)],
+            },
+            _pods("rollout-judges", spec.models_namespaces, "rollout-judge", "9090", "/metrics", JUDGED_MODEL),
             _containers(spec),
             {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]},
+            *([{"job_name": "alertmanager", **to}] if alertmanager else []),
         ],
     }
 
@@ -65,7 +80,9 @@ def _model_servers(spec: ScrapeSpec) -> dict[str, Any]:
     }
 
 
-def _pods(job: str, namespaces: tuple[str, ...], component: str, port: str, path: str) -> dict[str, Any]:
+def _pods(
+    job: str, namespaces: tuple[str, ...], component: str, port: str, path: str, *more: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "job_name": job,
         "metrics_path": path,
@@ -76,8 +93,13 @@ def _pods(job: str, namespaces: tuple[str, ...], component: str, port: str, path
             _keep("__meta_kubernetes_pod_phase", "Running"),
             {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
             {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+            *more,
         ],
     }
+
+
+JUDGED_MODEL = {"source_labels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "target_label": "model"}
+"""A judge does not name its model in its series; its pod carries the name."""
 
 
 def _keep(label: str, value: str) -> dict[str, Any]:
@@ -112,7 +134,7 @@ JOIN = (
 )
 
 
-def prometheus_rules(slos: Sequence[Slo] = ()) -> dict[str, Any]:
+def prometheus_rules(slos: Sequence[Slo] = (), qualities: Sequence[Quality] = ()) -> dict[str, Any]:
     """Rates, errors, latency, CPU and memory per model and version, quality and drift of the predictions, objectives.
 
     The model and the version of a container come from the labels of its pod, which every scrape carries (`up`),
@@ -142,5 +164,6 @@ def prometheus_rules(slos: Sequence[Slo] = ()) -> dict[str, Any]:
             },
             *quality_groups(),
             *slo_groups(slos),
+            *quality_alert_groups(qualities),
         ]
     }

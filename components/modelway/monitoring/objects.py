@@ -9,7 +9,11 @@ import yaml
 from modelway._common import Manifest, labels
 from modelway._hardening import container_security, http_probe, pod_security
 from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
+from modelway.monitoring.alert_rules import AlertRule, alert_rule_groups, with_runbooks
+from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, prometheus_rules
+from modelway.monitoring.quality_args import Quality
+from modelway.monitoring.remote_write import RemoteWrite, remote_write_config, remote_write_egress
 from modelway.monitoring.slo import Slo
 
 NAME = "prometheus"
@@ -26,13 +30,23 @@ class MonitoringSpec:
     namespace: str
     image: Any
     scrape: ScrapeSpec
-    retention_hours: int = 24
+    retention_hours: int = 360
     storage_mb: int = 2048
     api_server_cidrs: tuple[str, ...] = (ANYWHERE,)
     node_cidrs: tuple[str, ...] = (ANYWHERE,)
     slos: tuple[Slo, ...] = ()
+    qualities: tuple[Quality, ...] = ()
     readers_namespaces: tuple[str, ...] = ()
     """Where pods that ask it run; they carry `READER_LABEL`."""
+    alerts: tuple[AlertRule, ...] = ()
+    alertmanager: AlertmanagerSpec | None = None
+    """Who is told of alerts; nobody where there is none."""
+    external_url: str = ""
+    """Where people open Prometheus; empty for its address in the cluster."""
+    runbook_base_url: str = ""
+    """What stands for `docs/runbooks` in the alerts' links; empty to leave them as they are."""
+    remote_write: RemoteWrite | None = None
+    """Where recorded series are sent on to."""
 
 
 def monitoring_manifests(spec: MonitoringSpec) -> list[Manifest]:
@@ -93,10 +107,22 @@ def _access(spec: MonitoringSpec) -> list[Manifest]:
     return manifests
 
 
+def config_of(spec: MonitoringSpec) -> dict[str, Any]:
+    """The content of `prometheus.yml`."""
+    config = prometheus_config(spec.scrape, spec.alertmanager.address if spec.alertmanager else "")
+    return config | ({"remote_write": [remote_write_config(spec.remote_write)]} if spec.remote_write else {})
+
+
+def rules_of(spec: MonitoringSpec) -> dict[str, Any]:
+    """The content of `rules.yml`."""
+    rules = prometheus_rules(spec.slos, spec.qualities)
+    return with_runbooks({"groups": [*rules["groups"], *alert_rule_groups(spec.alerts)]}, spec.runbook_base_url)
+
+
 def _config_map(spec: MonitoringSpec) -> Manifest:
     data = {
-        "prometheus.yml": yaml.safe_dump(prometheus_config(spec.scrape), sort_keys=False, width=1000),
-        "rules.yml": yaml.safe_dump(prometheus_rules(spec.slos), sort_keys=False, width=1000),
+        "prometheus.yml": yaml.safe_dump(config_of(spec), sort_keys=False, width=1000),
+        "rules.yml": yaml.safe_dump(rules_of(spec), sort_keys=False, width=1000),
     }
     # The name carries the content, so that a changed configuration rolls the pod.
     digest = hashlib.sha256("".join(data.values()).encode()).hexdigest()[:10]
@@ -132,7 +158,11 @@ def _network_policy(spec: MonitoringSpec) -> Manifest:
             "podSelector": {"matchLabels": labels(NAME, NAME)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"from": readers, "ports": [{"protocol": "TCP", "port": PORT}]}] if readers else [],
-            "egress": [DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, servers, judges, proxies],
+            "egress": [
+                *(DNS_EGRESS, api_server_egress(spec.api_server_cidrs), kubelets, servers, judges, proxies),
+                *([alertmanager_egress()] if spec.alertmanager else []),
+                *(remote_write_egress(spec.remote_write) if spec.remote_write else []),
+            ],
         },
     )
 
@@ -183,6 +213,8 @@ def _container(spec: MonitoringSpec) -> dict[str, Any]:
             "--storage.tsdb.path=/prometheus",
             f"--storage.tsdb.retention.time={spec.retention_hours}h",
             f"--storage.tsdb.retention.size={spec.storage_mb * 8 // 10}MB",
+            # Whatever path the external URL has, probes and queries ask without it.
+            *([f"--web.external-url={spec.external_url}", "--web.route-prefix=/"] if spec.external_url else []),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "startupProbe": http_probe("/-/ready", "http", 1, 120, timeout_seconds=3),

@@ -19,8 +19,13 @@ MINIMUM_TRUTHS = 30
 SMOOTHING_ROWS = 0.5
 """Added to each bin of both sides of PSI, as in the server."""
 MAXIMUM_BINS = 21
+MISSING = "missing"
+"""The server's bin of rows without a value."""
 OTHER = "(other)"
 """What the server writes for the other side of a wrong prediction when a model has more than 20 classes."""
+
+ANSWERS = "model_version:modelway_answers:increase"
+"""Predictions that were answered, each of one or many rows; the window follows."""
 
 VERSION = "model, version"
 Rules = dict[str, str]
@@ -84,6 +89,7 @@ def _quality_rules(window: str) -> Rules:
         f1: f"2 * {hits} / ({predicted} + {actual} > 0) and {enough}",
         f"model_version:modelway_feedback_macro_f1:ratio{window}": f"avg by ({VERSION}) ({f1})",
         **_mean_rules(window),
+        **_increase(ANSWERS, VERSION, 'modelway_requests_total{code="200"}', window),
     }
 
 
@@ -112,7 +118,8 @@ def _mean_rules(window: str) -> Rules:
 
 
 def _drift_rules(window: str) -> Rules:
-    """PSI and KS per feature, PSI of the predictions; definitions, sources and thresholds: the server's `drift.py`."""
+    """PSI, KS and missing values per feature, PSI of the predictions; definitions, sources and thresholds: the server's
+    `drift.py`."""
     features = f"{VERSION}, feature"
     live, expected, rules = _bin_rules("feature", features, window)
     found, predicted, more = _bin_rules("prediction", VERSION, window)
@@ -127,8 +134,20 @@ def _drift_rules(window: str) -> Rules:
         f"model_version_feature:modelway_feature_drift_ks:{window}": (
             f"max by ({features}) (abs({edges})) / sum by ({features}) ({expected})"
         ),
+        **_missing_rules(live, features, window),
         **more,
         f"model_version:modelway_prediction_drift_psi:{window}": _psi(found, predicted, VERSION),
+    }
+
+
+def _missing_rules(live: str, labels: str, window: str) -> Rules:
+    """Share of rows without a value, and how much it is above the training rows' share."""
+    kind = "model_version_feature:modelway_feature_missing"
+    without = f'sum by ({labels}) ({live}{{bin="{MISSING}"}})'
+    reference = f'max by ({labels}) (modelway_feature_bin_reference{{bin="{MISSING}"}})'
+    return {
+        f"{kind}:ratio{window}": f"{without} / (sum by ({labels}) ({live}) >= {MINIMUM_ROWS})",
+        f"{kind}_excess:ratio{window}": f"{kind}:ratio{window} - {reference}",
     }
 
 

@@ -25,6 +25,8 @@ BUDGET_WINDOW = "30d"
 """As far back as the budget reaches; as far as samples are kept where that is less."""
 FAST, SLOW, DAYS, BUDGET = "10s", "1m", "2m", "4m"
 """How often rules run. None is further apart than the 5 minutes for which Prometheus finds a sample."""
+FIRST_MINUTES = "10m"
+"""How long a Prometheus without samples waits for the first pod of a version before it takes the version for absent."""
 WINDOWS = {"5m": FAST, "30m": FAST, "1h": FAST, "2h": SLOW, "6h": SLOW, "1d": DAYS, "3d": DAYS}
 """Windows of the burn rates, with how often each is calculated."""
 
@@ -142,6 +144,7 @@ def slo_groups(slos: Sequence[Slo]) -> list[dict[str, Any]]:
                 rules[interval].append(_record(indicator, f"errors:ratio{window}", indicator.ratio(window)))
             rules[FAST] += [_alert(indicator, "page", PAGE), _alert(indicator, "ticket", TICKET)]
             rules[BUDGET] += _budget(indicator)
+            rules[FAST] += _promise(indicator)
     return [
         {"name": f"modelway_slo_{interval}", "interval": interval, "rules": found}
         for interval, found in rules.items()
@@ -185,7 +188,7 @@ class _Indicator:
         share = f"({bad} >= {MINIMUM_BAD_REQUESTS}) / {requests}"
         if not self.counts_absence:
             return f"{share} or 0 * {requests}"
-        absent = f"max(avg_over_time({_absent(self.slo)}[{window}]))"
+        absent = f"(max(avg_over_time({_absent(self.slo)}[{window}])) or vector(0))"
         return f"{share} > {absent} or {absent}"
 
 
@@ -218,10 +221,15 @@ def _absent(slo: Slo) -> str:
 
 
 def _absence(slo: Slo) -> dict[str, Any]:
+    """Whether no pod answers: of a version that was seen before, or that was not within a Prometheus' first minutes.
+
+    Before its first scrapes, and while the first pods of a new stack start, a Prometheus knows of no pod at all.
+    """
     pods = f'up{{job="model-servers",model="{slo.model}",version="{slo.version}"}}'
+    gone = f"0 * max({_absent(slo)}) or 0 * max(up offset {FIRST_MINUTES})"
     return {
         "record": "model_version:modelway_absent:bool",
-        "expr": f"1 - clamp_max(sum({pods}) or vector(0), 1)",
+        "expr": f"1 - clamp_max(sum({pods}) or {gone}, 1)",
         "labels": {"model": slo.model, "version": slo.version},
     }
 
@@ -254,6 +262,13 @@ def _alert(indicator: _Indicator, severity: str, burns: Sequence[Burn]) -> dict[
             "runbook_url": f"docs/runbooks/model-{indicator.name}.md",
         },
     }
+
+
+def _promise(indicator: _Indicator) -> Iterator[dict[str, Any]]:
+    """What was promised, as series that dashboards draw beside what is measured."""
+    yield _record(indicator, "allowed_errors:ratio", f"vector({indicator.budget:g})")
+    if indicator.name == "latency" and indicator.slo.latency is not None:
+        yield _record(indicator, "latency_below:seconds", f"vector({indicator.slo.latency.below_seconds:g})")
 
 
 def _budget(indicator: _Indicator) -> Iterator[dict[str, Any]]:

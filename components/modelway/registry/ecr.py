@@ -1,38 +1,17 @@
 """ECR repositories for the images of model servers."""
 
 import json
-import re
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import NamedTuple
 
 import pulumi
 import pulumi_aws as aws
 
-from modelway._aws import REGIONS, account_of
-from modelway._common import is_dns_label, type_token
-from modelway.cluster.findings import Findings, repeated
+from modelway._aws import account_of
+from modelway._common import type_token
 from modelway.registry import ecr_policies
+from modelway.registry.ecr_arguments import EcrRegistryArgs, problems
 
-REPOSITORY = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*")
 KEY_DELETION_WINDOW_DAYS = 30
-
-
-class EcrRegistryArgs(TypedDict):
-    """Inputs of `EcrRegistry`."""
-
-    region: str
-    """Region of the AWS provider that makes the repositories."""
-    repositories: list[str]
-    """Names of the images, one repository each: ECR makes none on push."""
-    pull_role_arns: pulumi.Input[list[str]]
-    """Roles that pull: `node_role_arns` of the cluster."""
-    push_role_arn: str
-    """Role that pushes, in whose account the registry lies."""
-    production: bool
-    """Protects repositories and their key from deletion."""
-    prefix: NotRequired[str]
-    """First part of each repository's name. Defaults to `modelway`."""
-    tags: NotRequired[dict[str, str]]
-    """Tags of every AWS resource."""
 
 
 class EcrRegistry(pulumi.ComponentResource):
@@ -47,7 +26,9 @@ class EcrRegistry(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EcrRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("EcrRegistry"), name, {}, opts)
-        account = _validate(name, args)
+        if found := problems(name, args):
+            raise ValueError("\n".join(found))
+        account = account_of(args["push_role_arn"]) or ""
         prefix = args.get("prefix", "modelway")
         tags = {"modelway:registry": prefix, **args.get("tags", {})}
         kept = pulumi.ResourceOptions(parent=self, protect=True if args["production"] else None)
@@ -110,39 +91,3 @@ class _Repository(NamedTuple):
             opts=child,
         )
         return aws.ecr.RepositoryPolicy(f"{self.name}-policy", repository=repository.name, policy=policy, opts=child)
-
-
-def _validate(name: str, args: EcrRegistryArgs) -> str:
-    """The account of the registry; raises `ValueError` with every problem."""
-    findings = Findings(f'EcrRegistry("{name}")')
-    if not is_dns_label(name):
-        findings.add(
-            "name of the component", "no DNS label", repr(name), "lower-case letters, digits and '-'", "rename it"
-        )
-    findings.one_of("region", "unknown region", args["region"], REGIONS, "a region of AWS")
-    account = account_of(args["push_role_arn"])
-    if account is None:
-        findings.add(
-            "push_role_arn",
-            "no ARN of a role",
-            repr(args["push_role_arn"]),
-            "arn:aws:iam::ACCOUNT:role/NAME",
-            "correct it",
-        )
-    if not args["repositories"]:
-        findings.add("repositories", "no repository", "none", "at least one name", "name the images")
-    for image in args["repositories"]:
-        full = f"{args.get('prefix', 'modelway')}/{image}"
-        if not REPOSITORY.fullmatch(full) or not 2 <= len(full) <= 256:
-            findings.add(
-                "repositories",
-                "no name of a repository",
-                repr(full),
-                "lower-case letters and digits, with single '.', '_', '-' or '/' between, at most 256",
-                "rename it",
-            )
-    for image in repeated(args["repositories"]):
-        findings.add("repositories", "named twice", repr(image), "each once", "remove one")
-    if account is None or findings.sentences:
-        raise ValueError("\n".join(findings.sentences))
-    return account

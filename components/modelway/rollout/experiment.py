@@ -10,15 +10,14 @@ Hand-over of `spec.rules` of the split route, an atomic list of which nobody can
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
-from modelway._common import Manifest, as_int, register, require_dns_label, type_token
+from modelway._common import Manifest, register, require_dns_label, type_token
 from modelway.gateway.objects import ANYWHERE
 from modelway.rollout.objects import JudgeSpec, judge_manifests, judged_route, own_route
-from modelway.rollout.plan import STEPS, Metric, Plan, experiment_id, plan_document, rule_misfits
+from modelway.rollout.plan import Plan, experiment_id, plan_document, plan_of, rule_misfits
 from modelway.serving.model_server import DIGEST, refuse
 
 
@@ -69,6 +68,11 @@ class ExperimentRulesArgs(TypedDict):
     expected_requests_per_second: NotRequired[float]
     """Requests (users, with `sticky`) of the split, by which `maximum_seconds` is checked against the smallest sample.
     Defaults to unknown."""
+    drift_psi: NotRequired[float]
+    """Largest population stability index of the candidate's predictions, against those on its held-out rows, with which
+    it steps forward or is promoted; above it, or without a value, it is held. Defaults to any."""
+    drift_window: NotRequired[str]
+    """`1h` or `1d`, the rows that it is computed of; required with `drift_psi`."""
 
 
 class ExperimentArgs(TypedDict):
@@ -121,16 +125,6 @@ class Experiment(pulumi.ComponentResource):
             after = pulumi.ResourceOptions(parent=self, depends_on=[*before])
             before.append(register(f"{name}-{role}", manifest, after))
         self.register_outputs({"experiment": self.experiment})
-
-
-def plan_of(rules: Mapping[str, Any] | ExperimentRulesArgs, *, champion: str = "", sticky: bool = False) -> Plan:
-    """The rules with their defaults; `champion` counts where the rules name none. Numbers arrive as floats."""
-    given: dict[str, Any] = {name: value for name, value in rules.items() if value is not None}
-    metrics = tuple(Metric(**metric) for metric in given.pop("metrics"))
-    steps = tuple(int(weight) for weight in given.pop("steps", STEPS))
-    trials = as_int(given.pop("minimum_trials", None), Plan.minimum_trials)
-    fields: dict[str, Any] = {"champion": champion, **given}
-    return Plan(**fields, metrics=metrics, steps=steps, minimum_trials=trials, sticky=sticky)
 
 
 def judge_spec(args: ExperimentArgs, plan: Any, route: Any, content: Any) -> JudgeSpec:

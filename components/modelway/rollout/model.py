@@ -7,8 +7,8 @@ from typing import Any, cast
 import pulumi
 
 from modelway._common import Manifest
-from modelway.rollout.experiment import ExperimentArgs, ExperimentRulesArgs, plan_of
-from modelway.rollout.plan import Plan, Served, plan_misfits
+from modelway.rollout.experiment import ExperimentArgs
+from modelway.rollout.plan import Plan, Served, model_plan, plan_misfits
 from modelway.serving.routes import RouteSpec
 from modelway.serving.runtime_checks import Misfit
 
@@ -16,12 +16,6 @@ JUDGE_FIELDS = ("judge_image", "prometheus_url", "api_server_cidrs")
 """Fields of a model that only an experiment has a use for."""
 NOT_COMPARED = frozenset({"name", "weight", "shadow", "replicas", "autoscaling"})
 """What may change about a version without making another one of it."""
-
-
-def model_plan(rules: Mapping[str, Any] | ExperimentRulesArgs, weights: Mapping[str, int], *, sticky: bool) -> Plan:
-    """The rules of a model whose split has these weights; the champion is, unless it is named, who has 100."""
-    champion = next((name for name, weight in weights.items() if weight == 100), "")
-    return plan_of(rules, champion=champion, sticky=sticky)
 
 
 def experiment_misfits(args: Mapping[str, Any], spec: RouteSpec) -> list[Misfit]:

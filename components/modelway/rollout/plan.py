@@ -22,6 +22,7 @@ KINDS = {
     "outcome": "feedback whose outcome is 0",
 }
 """What each kind of metric counts."""
+DRIFT_WINDOWS = ("1h", "1d")
 _NEED = {"threshold_seconds": "latency", "name": "outcome"}
 """Fields that belong to one kind of metric."""
 
@@ -65,6 +66,9 @@ class Plan:
     warmup_seconds: float = 30.0
     expected_requests_per_second: float | None = None
     sticky: bool = False
+    drift_psi: float | None = None
+    """Largest PSI of the candidate's predictions with which it goes on."""
+    drift_window: str | None = None
 
     @property
     def slow_threshold_seconds(self) -> float:
@@ -96,6 +100,22 @@ class Served:
     weights: Mapping[str, int]
     feedback: bool
     outcomes: Sequence[str]
+
+
+def plan_of(rules: Mapping[str, object], *, champion: str = "", sticky: bool = False) -> Plan:
+    """The rules with their defaults; `champion` counts where the rules name none. Numbers arrive as floats."""
+    given: dict[str, Any] = {name: value for name, value in rules.items() if value is not None}
+    metrics = tuple(Metric(**metric) for metric in given.pop("metrics"))
+    steps = tuple(int(weight) for weight in given.pop("steps", STEPS))
+    trials = int(given.pop("minimum_trials", Plan.minimum_trials))
+    fields: dict[str, Any] = {"champion": champion, **given}
+    return Plan(**fields, metrics=metrics, steps=steps, minimum_trials=trials, sticky=sticky)
+
+
+def model_plan(rules: Mapping[str, object], weights: Mapping[str, int], *, sticky: bool) -> Plan:
+    """The rules of a model whose split has these weights; the champion is, unless it is named, who has 100."""
+    champion = next((name for name, weight in weights.items() if weight == 100), "")
+    return plan_of(rules, champion=champion, sticky=sticky)
 
 
 def plan_document(model: str, plan: Plan, experiment: str) -> dict[str, Any]:
@@ -235,11 +255,15 @@ def _numbers(plan: Plan) -> Iterator[Misfit]:
         "step_seconds": (plan.step_seconds >= 0, "0 or more"),
         "maximum_seconds": (plan.maximum_seconds > 0, "more than 0"),
         "warmup_seconds": (plan.warmup_seconds >= 0, "0 or more"),
+        "drift_psi": ((plan.drift_psi or 1) > 0 and plan.drift_psi != 0, "more than 0"),
         "expected_requests_per_second": ((plan.expected_requests_per_second or 1) > 0, "more than 0"),
     }
     for name, (fits, allowed) in bounds.items():
         if not fits:
             yield Misfit(name, "out of range", f"{getattr(plan, name):g}", allowed, "change it")
+    if (plan.drift_psi is None) != (plan.drift_window is None) or plan.drift_window not in (None, *DRIFT_WINDOWS):
+        got, allowed = repr(plan.drift_window), f"{' or '.join(DRIFT_WINDOWS)}, with drift_psi and only then"
+        yield Misfit("drift_window", "does not fit", got, allowed, "correct it")
 
 
 def _horizon(plan: Plan) -> Iterator[Misfit]:

@@ -109,8 +109,8 @@ def fetch_egress(fetch: Fetch) -> list[dict[str, Any]]:
         return []
     url = urlsplit(fetch.endpoint or (fetch.source if fetch.scheme in ("http", "https") else "https://"))
     port = url.port or (80 if url.scheme == "http" else 443)
-    rules = [_to_source(fetch, url.hostname or "", port)]
-    if not _is_address(url.hostname or "") or fetch.egress_cidrs:
+    rules = [host_egress(url.hostname or "", port, fetch.egress_cidrs)]
+    if not is_address(url.hostname or "") or fetch.egress_cidrs:
         rules.insert(0, DNS_EGRESS)
     if fetch.credentials is None and fetch.scheme in ("s3", "gs"):
         places = GKE_METADATA_SERVER if fetch.scheme == "gs" else (EKS_POD_IDENTITY,)
@@ -118,10 +118,11 @@ def fetch_egress(fetch: Fetch) -> list[dict[str, Any]]:
     return rules
 
 
-def _to_source(fetch: Fetch, host: str, port: int) -> dict[str, Any]:
-    if fetch.egress_cidrs:
-        return address_egress(fetch.egress_cidrs, port)
-    if _is_address(host):
+def host_egress(host: str, port: int, cidrs: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Egress to a host: to `cidrs` where they are known, else as narrow as its name lets it be."""
+    if cidrs:
+        return address_egress(cidrs, port)
+    if is_address(host):
         address = ipaddress.ip_address(host)
         return address_egress((f"{address}/{address.max_prefixlen}",), port)
     if inside := _INSIDE.fullmatch(host):
@@ -131,7 +132,8 @@ def _to_source(fetch: Fetch, host: str, port: int) -> dict[str, Any]:
     return address_egress((ANYWHERE,), port)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address rather than a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -189,6 +189,9 @@ class ModelServerArgs(TypedDict):
     """How the container is started and asked. Refused for runtime `modelway`."""
     gpus: NotRequired[int]
     """Number of NVIDIA GPUs, 0 to 64. Defaults to 0, for vllm to 1. Refused for runtime `modelway`."""
+    access_log: NotRequired[bool]
+    """Whether the server logs one line of JSON per request, with its ids and without features. Defaults to false.
+    Refused for any runtime but `modelway`."""
     allow_pickle: NotRequired[bool]
     """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
     runtime but `modelway`."""
@@ -305,6 +308,7 @@ def server_options(args: Mapping[str, Any]) -> Options:
         container=container,
         gpus=int(args["gpus"]) if args.get("gpus") is not None else None,
         allow_pickle=bool(args.get("allow_pickle", False)),
+        access_log=bool(args.get("access_log", False)),
         feedback="feedback_key_secret" in args,
         feedback_outcomes=tuple(args.get("feedback_outcomes", ())),
         shadow=bool(args.get("shadow", False)),

@@ -60,6 +60,9 @@ class ModelVersionArgs(TypedDict):
     """How the container is started and asked. Refused for runtime `modelway`."""
     gpus: NotRequired[int]
     """Number of NVIDIA GPUs, 0 to 64. Defaults to 0, for vllm to 1. Refused for runtime `modelway`."""
+    access_log: NotRequired[bool]
+    """Whether the server logs one line of JSON per request, with its ids and without features. Defaults to false.
+    Refused for any runtime but `modelway`."""
     allow_pickle: NotRequired[bool]
     """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
     runtime but `modelway`."""
@@ -247,6 +250,7 @@ def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -
         "container",
         "gpus",
         "allow_pickle",
+        "access_log",
         "shadow",
         "fetch",
     ):

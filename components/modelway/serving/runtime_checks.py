@@ -114,9 +114,10 @@ def _unfit(options: Options) -> Iterator[Misfit]:
         yield Misfit("subjects", "does not fit the runtime", got, "with runtime modelway", fix)
     elif options.subjects is not None:
         yield from _subjects(options)
-    if options.allow_pickle and options.runtime != "modelway":
-        got = f"true with runtime {options.runtime}"
-        yield Misfit("allow_pickle", "does not fit the runtime", got, "with runtime modelway", "remove allow_pickle")
+    for switch in ("allow_pickle", "access_log"):
+        if getattr(options, switch) and options.runtime != "modelway":
+            got = f"true with runtime {options.runtime}"
+            yield Misfit(switch, "does not fit the runtime", got, "with runtime modelway", f"remove {switch}")
 
 
 def _subjects(options: Options) -> Iterator[Misfit]:

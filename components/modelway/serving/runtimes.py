@@ -128,6 +128,7 @@ class Options:
     """The fields of `ContainerArgs` that are set."""
     gpus: int | None = None
     allow_pickle: bool = False
+    access_log: bool = False
     feedback: bool = False
     feedback_outcomes: tuple[str, ...] = ()
     docs: bool = False
@@ -171,6 +172,8 @@ def _modelway(model: str, version: str, options: Options) -> Runtime:
     paths = [PREDICT, *OPEN_INFERENCE]
     if options.allow_pickle:
         env["MODELWAY_ALLOW_PICKLE"] = "true"
+    if options.access_log:
+        env["MODELWAY_ACCESS_LOG"] = "true"
     if options.feedback:
         # Any version verifies the ids of all, and counts for the one that predicted: one key per model.
         env["MODELWAY_FEEDBACK_KEY_FILE"] = f"{FEEDBACK_KEY_FOLDER}/{FEEDBACK_KEY}"

@@ -22,6 +22,8 @@ from modelway_server.subjects import ASSIGNMENT, SPLIT
 
 # Anything else could break a log line or be used to write headers.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
+# https://www.w3.org/TR/trace-context/#traceparent-header; ids of zeros alone are none.
+_TRACE = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 class Lane:
@@ -152,6 +154,8 @@ class Lane:
 
     def _log(self, call: Call, seconds: float, assignment: bytes | None) -> None:
         more: dict[str, object] = {"prediction_ids": call.ids} if call.ids else {}
+        if (trace := _TRACE.fullmatch(call.head.get(b"traceparent", b""))) is not None:
+            more |= {"trace_id": trace[1].decode(), "span_id": trace[2].decode()}
         if call.rows is not None and self._service.settings.log_features:
             more["features"] = call.rows.tolist()
         log.event(
@@ -163,6 +167,7 @@ class Lane:
             request_id=call.request_id,
             model=self._service.name,
             version=self._service.version,
+            digest=self._service.model.digest,
             assignment=known_assignment(assignment),
             **more,
         )

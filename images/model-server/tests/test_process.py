@@ -138,7 +138,8 @@ def test_the_server_leaves_no_file_and_no_telemetry_identity(classification: Pat
 def test_the_log_of_a_request_has_no_feature_value(classification: Path) -> None:
     with running(classification, MODELWAY_ACCESS_LOG="1", MODELWAY_DRAIN_SECONDS="0") as server:
         url = f"http://127.0.0.1:{server.port}/predict?key=77.25"
-        headers = {"x-request-id": "one", "x-modelway-assignment": "pinned"}
+        trace = {"traceparent": f"00-{'4b' * 16}-{'0f' * 8}-01"}
+        headers = {"x-request-id": "one", "x-modelway-assignment": "pinned", **trace}
         httpx.post(url, json=ROW | {"höhe": 77.25}, headers=headers, trust_env=False)
         server.process.send_signal(signal.SIGTERM)
         err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
@@ -147,7 +148,24 @@ def test_the_log_of_a_request_has_no_feature_value(classification: Path) -> None
     assert (request["method"], request["path"], request["code"]) == ("POST", "/predict", 200)
     assert (request["request_id"], request["model"], request["version"]) == ("one", "sample", "v1")
     assert request["assignment"] == "pinned"
+    assert (request["trace_id"], request["span_id"]) == ("4b" * 16, "0f" * 8)
+    files = json.loads((classification / "manifest.json").read_text())["files"]
+    assert request["digest"] in {file["sha256"] for file in files.values()}
     assert "77.25" not in err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"traceparent": f"00-{'0' * 32}-{'0f' * 8}-01"}, {"traceparent": '00-"}-1'}],
+    ids=["none", "zeros", "junk"],
+)
+def test_a_trace_context_that_is_none_leaves_no_field(classification: Path, given: dict[str, str]) -> None:
+    with running(classification, MODELWAY_ACCESS_LOG="1", MODELWAY_DRAIN_SECONDS="0") as server:
+        httpx.post(f"http://127.0.0.1:{server.port}/predict", json=ROW, headers=given, trust_env=False)
+        server.process.send_signal(signal.SIGTERM)
+        err = server.process.communicate(timeout=DEADLINE_SECONDS)[1].decode()
+    (request,) = [line for line in map(json.loads, err.splitlines()) if line["event"] == "request"]
+    assert not {"trace_id", "span_id"} & set(request)
 
 
 def collected(server: Running) -> float:

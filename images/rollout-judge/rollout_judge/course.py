@@ -8,7 +8,7 @@ from rollout_judge.plan import Mode, Plan
 from rollout_judge.reading import Reading
 from rollout_judge.route import baseline, fitted
 from rollout_judge.state import MAXIMUM_PREVIOUS, Ended, State, Status, VerdictState, Weights
-from rollout_judge.verdict import Decision, Verdict, decide
+from rollout_judge.verdict import Decision, Verdict, decide, drift_gate
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,14 @@ def _act(state: State, plan: Plan, verdict: Verdict, now: float) -> None:
     elif verdict.decision is not Decision.HOLD and verdict.decision != before.decision:
         held = "paused" if state.status is Status.PAUSED else f"mode {plan.mode}"
         state.record(now, "held", f"{verdict.decision}, were it not for {held}: {verdict.reason}")
-    elif verdict.decision is Decision.HOLD and _is_trouble(state, verdict) and verdict.reason != before.reason:
+    elif verdict.decision is Decision.HOLD and _is_trouble(state, plan, verdict) and verdict.reason != before.reason:
         state.record(now, "held", verdict.reason)
 
 
-def _is_trouble(state: State, verdict: Verdict) -> bool:
+def _is_trouble(state: State, plan: Plan, verdict: Verdict) -> bool:
     """Whether a hold is more than the wait for time and trials."""
-    return verdict.reason == state.missing or state.sample_ratio.evidence >= state.sample_ratio.enough
+    known = (state.missing, drift_gate(plan, state.drift))
+    return verdict.reason in known or state.sample_ratio.evidence >= state.sample_ratio.enough
 
 
 def _advance(state: State, plan: Plan, now: float, reason: str) -> None:

@@ -31,7 +31,7 @@ def new_metrics(plan: Plan) -> dict[str, MetricState]:
 
 def take(state: State, plan: Plan, found: Reading, now: float) -> None:
     """Count what came since the look before; one with something missing leaves it to the next one."""
-    state.missing = found.missing
+    state.missing, state.drift = found.missing, found.drift
     state.absent_since = (state.absent_since or now) if found.absent else None
     if found.missing is not None or not _is_new(state, found):
         return
@@ -58,6 +58,7 @@ def evidence_of(state: State, plan: Plan, now: float) -> Evidence:
         seconds=state.seconds(now),
         step_seconds=now - state.step_started_at if state.exposed else 0.0,
         missing=state.missing,
+        drift=state.drift,
         absent_seconds=now - state.absent_since if state.exposed and state.absent_since is not None else 0.0,
     )
 

@@ -93,6 +93,11 @@ class Plan(_Document):
     """What a pod counts in its first seconds is compared with nothing."""
     expected_requests_per_second: Annotated[float, Field(gt=0)] | None = None
     """Requests (users, where they are sticky) of the split in all: known, the horizon is checked against the sample."""
+    drift_psi: Annotated[float, Field(gt=0)] | None = None
+    """Largest PSI of the candidate's predictions, against those on its held-out rows, with which it goes on; None: any.
+    Rows that changed for both versions are no harm of the candidate, so more of it holds and does not roll back."""
+    drift_window: Annotated[str, Field(pattern="^1[hd]$")] | None = None
+    """Of which rows that is; with `drift_psi`."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -103,6 +108,8 @@ class Plan(_Document):
         labels = [metric.label for metric in self.metrics]
         if len(labels) != len(set(labels)):
             raise ValueError("a metric occurs twice")
+        if (self.drift_psi is None) != (self.drift_window is None):
+            raise ValueError("drift_psi and drift_window belong together")
         if self.maximum_seconds < self.step_seconds * len(self.steps):
             raise ValueError("maximum_seconds should be enough for all steps")
         if self.expected_requests_per_second and self.maximum_seconds < (least := self._least_seconds()):

@@ -7,7 +7,7 @@ which pods there are now; a range vector gives raw samples with their own time s
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, isfinite
 from typing import Any, Protocol
 
 from rollout_judge.counters import Sample
@@ -23,6 +23,8 @@ PREDICTIONS = "modelway_subject_predictions_total"
 TRUTHS, WRONG = "modelway_feedback_truths_total", "modelway_feedback_wrong_total"
 OUTCOMES, FAILURES = "modelway_feedback_outcomes_total", "modelway_feedback_outcome_failures_total"
 OTHERS = "modelway_feedback_outcome_others_total"
+PREDICTION_DRIFT = "model_version:modelway_prediction_drift_psi:"
+"""Recorded by the rules of `MonitoringStack`, per window, from 500 rows on."""
 UNANSWERED = "unanswered"
 """Requests that no pod answered, by the gateway's count; a key of increments and no name of a series."""
 NO_VERSION = "-"
@@ -75,6 +77,8 @@ class Reading:
     missing: str | None = None
     absent: bool = False
     """Whether no pod of the candidate is up while every one of the champion is."""
+    drift: float | None = None
+    """PSI of the candidate's predictions, if the plan asks for it and there is one."""
     taken: bool = True
     """False: nobody asked, since the experiment is over."""
 
@@ -92,6 +96,7 @@ def read(prometheus: Prometheus, plan: Plan, source: Source, now: float) -> Read
         targets = prometheus.query(f'up{{job="model-servers",{own}}}')
         found = prometheus.query(f'{{job="model-servers",__name__=~"{_either(_names(plan))}",{own}}}[{RANGE}]')
         proxies = prometheus.query(_proxy_query(source))
+        drift = _drift(prometheus, plan)
     except UnavailableError as error:
         return Reading(missing=str(error))
     missing = _missing(plan, targets, found, now - shift)
@@ -99,7 +104,19 @@ def read(prometheus: Prometheus, plan: Plan, source: Source, now: float) -> Read
         return Reading(missing=missing, absent=_is_absent(plan, targets))
     pods = {one["metric"]["pod"] for one in targets}
     moment = min(last_scrape(one) for one in found if one["metric"]["pod"] in pods)
-    return Reading(tuple(_samples(found, moment, shift)), tuple(_proxy_samples(proxies, source, moment, shift)))
+    servers, lost = _samples(found, moment, shift), _proxy_samples(proxies, source, moment, shift)
+    return Reading(tuple(servers), tuple(lost), drift=drift)
+
+
+def _drift(prometheus: Prometheus, plan: Plan) -> float | None:
+    if plan.drift_psi is None:
+        return None
+    series = f"{PREDICTION_DRIFT}{plan.drift_window}"
+    values = [
+        float(one["value"][1])
+        for one in prometheus.query(f'{series}{{model="{plan.model}",version="{plan.candidate}"}}')
+    ]
+    return next((value for value in values if isfinite(value)), None)
 
 
 def _either(names: Iterable[str]) -> str:

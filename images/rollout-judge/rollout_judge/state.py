@@ -183,6 +183,8 @@ class State(_Document):
     verdict: VerdictState = Field(default_factory=VerdictState)
     looks: int = 0
     """Taken with all data."""
+    drift: float | None = None
+    """PSI of the candidate's predictions at the last look, if the plan asks for it and there was one."""
     missing: str | None = None
     """Why the last look could not be taken."""
     absent_since: float | None = None

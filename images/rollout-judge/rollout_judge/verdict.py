@@ -74,6 +74,8 @@ class Evidence:
     """Since the step began."""
     missing: str | None = None
     """Why the last look could not be taken; None: it was."""
+    drift: float | None = None
+    """PSI of the candidate's predictions; None: there is no value."""
     absent_seconds: float = 0.0
     """For how long no pod of the exposed candidate was up while all of the champion were: the gateway answers the
     candidate's share with 503, and no pod counts those."""
@@ -141,6 +143,8 @@ def _progress(plan: Plan, evidence: Evidence) -> Verdict:
     for metric in plan.metrics:
         if (had := evidence.metrics[metric.label].step_trials) < plan.minimum_trials:
             return Verdict(Decision.HOLD, f"{metric.label} has {had} trials of {plan.minimum_trials} in this step")
+    if (closed := drift_gate(plan, evidence.drift)) is not None:
+        return Verdict(Decision.HOLD, closed)
     if evidence.step + 2 < len(plan.steps):
         return Verdict(Decision.ADVANCE, f"no harm is seen at {plan.steps[evidence.step]} %")
     for metric in plan.metrics:
@@ -148,6 +152,19 @@ def _progress(plan: Plan, evidence: Evidence) -> Verdict:
         if worst > metric.margin:
             return Verdict(Decision.HOLD, f"{metric.label} may still be {worst:.2%} worse, allowed {metric.margin:.2%}")
     return Verdict(Decision.PROMOTE, "every metric is within its margin")
+
+
+def drift_gate(plan: Plan, drift: float | None) -> str | None:
+    """Why a candidate with this PSI of its predictions does not go on, in words that stay; None where it does."""
+    if plan.drift_psi is None:
+        return None
+    if drift is None:
+        return f"PSI of the predictions of {plan.candidate} over {plan.drift_window} is not known, it takes 500 rows"
+    if drift > plan.drift_psi:
+        return (
+            f"the predictions of {plan.candidate} have drifted: PSI over {plan.drift_window} above {plan.drift_psi:g}"
+        )
+    return None
 
 
 def _rate(arm: Arm) -> str:

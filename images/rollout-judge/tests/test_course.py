@@ -199,3 +199,13 @@ def test_the_document_is_read_back_as_it_was_written_and_stays_small() -> None:
     assert State.from_json(text) == state
     assert len(state.series) <= MAXIMUM_POINTS
     assert len(text) < 200_000
+
+
+def test_a_candidate_goes_on_once_its_predictions_have_stopped_to_drift() -> None:
+    world, gated = World(drift=0.3), plan(drift_psi=0.2, drift_window="1h", step_seconds=10, minimum_trials=50)
+    held = run(world, gated, 120)
+    assert (held.step, held.drift) == (0, 0.3)
+    lines = [entry.reason for entry in held.history if entry.event == "held"]
+    assert lines == ["the predictions of v2 have drifted: PSI over 1h above 0.2"]
+    world.drift = 0.1
+    assert run(world, gated, 60, state=held).step == 1

@@ -80,3 +80,13 @@ def test_an_outcome_that_is_not_0_or_1_counts_nothing(others: int, missing: str 
     world = World()
     world.scraped["v1"][-1][1]["v1", "feedback_outcome_others", "converted"] = float(others)
     assert read(world, OUTCOME, SOURCE, world.time).missing == missing
+
+
+def test_the_drift_of_the_candidate_is_read_where_the_plan_asks_for_it() -> None:
+    world, gated = World(drift=0.3), plan(drift_psi=0.2, drift_window="1h")
+    assert taken(world).drift is None
+    assert read(world, gated, SOURCE, world.time).drift == 0.3
+    for nothing in (None, float("nan")):
+        world.drift = nothing
+        found = read(world, gated, SOURCE, world.time)
+        assert (found.drift, found.missing) == (None, None)

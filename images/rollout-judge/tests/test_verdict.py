@@ -67,6 +67,20 @@ def test_all_classes_together_never_use_more_than_the_guardrails_alpha() -> None
     assert sum(class_share(place) for place in range(20)) == pytest.approx(20 / 21)
 
 
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_candidate_whose_predictions_drift_is_held_and_never_rolled_back_for_that(step: int) -> None:
+    gated = plan(drift_psi=0.2, drift_window="1h")
+    reasons = {
+        None: "PSI of the predictions of v2 over 1h is not known, it takes 500 rows",
+        0.201: "the predictions of v2 have drifted: PSI over 1h above 0.2",
+    }
+    for drift, reason in reasons.items():
+        found = decide(gated, evidence(step=step, drift=drift))
+        assert (found.decision, found.reason) == (Decision.HOLD, reason)
+    assert decide(gated, evidence(step=step, drift=0.2)) == decide(plan(), evidence(step=step))
+    assert decide(plan(), evidence(drift=9.0)).decision is Decision.PROMOTE
+
+
 def test_a_good_candidate_advances_before_the_last_step() -> None:
     found = decide(plan(), evidence(step=0))
     assert (found.decision, found.reason) == (Decision.ADVANCE, "no harm is seen at 1 %")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 RELEASE = "kubernetes:helm.sh/v3:Release"
 _SERVED = {
     "core/v1": "Namespace ServiceAccount ConfigMap Secret Service",
-    "apps/v1": "Deployment", "policy/v1": "PodDisruptionBudget", "coordination.k8s.io/v1": "Lease",
+    "apps/v1": "DaemonSet Deployment", "policy/v1": "PodDisruptionBudget", "coordination.k8s.io/v1": "Lease",
     "autoscaling/v2": "HorizontalPodAutoscaler", "networking.k8s.io/v1": "Ingress NetworkPolicy",
     "rbac.authorization.k8s.io/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
     "apiextensions.k8s.io/v1": "CustomResourceDefinition",
@@ -14,12 +14,15 @@ _SERVED = {
     "apiregistration.k8s.io/v1": "APIService",
     "cert-manager.io/v1": "Issuer Certificate",
     "keda.sh/v1alpha1": "ScaledObject",
+    "monitoring.coreos.com/v1": "PrometheusRule",
+    "monitoring.coreos.com/v1alpha1": "ScrapeConfig",
     "gateway.networking.k8s.io/v1": "GatewayClass Gateway HTTPRoute",
     "gateway.envoyproxy.io/v1alpha1": "EnvoyProxy BackendTrafficPolicy ClientTrafficPolicy EnvoyExtensionPolicy "
     "EnvoyPatchPolicy HTTPRouteFilter SecurityPolicy",
 }  # fmt: skip
 _CLUSTER_WIDE = re.compile("Namespace|Cluster.*|CustomResource.*|Validating.*|GatewayClass|APIService")
 _REPLACES = {"ConfigMap": ("data", "binaryData"), "Secret": ("type", "data"), "Service": ("spec.clusterIP",),
+    "DaemonSet": ("spec.selector",),
     "Deployment": ("spec.selector",), "RoleBinding": ("roleRef",), "ClusterRoleBinding": ("roleRef",)}  # fmt: skip
 
 

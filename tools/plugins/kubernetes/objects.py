@@ -207,7 +207,7 @@ class Objects(wire.Target):
             self._file(state).unlink(missing_ok=True)
         elif live := self.cluster.find(self._path(state)):
             policy = annotation(live, "deletionPropagationPolicy").capitalize()
-            policy = policy or ("Foreground" if self.kind.name == "Deployment" else "Background")
+            policy = policy or ("Foreground" if self.kind.name in ("DaemonSet", "Deployment") else "Background")
             with contextlib.suppress(MissingError):
                 self.cluster.request("DELETE", self._path(state), {"propagationPolicy": policy})
             wait(self.cluster, self.kind, live, request.timeout, partial(self.log, request.urn), gone=True)

@@ -10,6 +10,8 @@ from tools.plugins.kubernetes.kinds import Kind
 from tools.plugins.wire import Refusal
 
 _DEFAULT_SECONDS, _HOPELESS = 600.0, "ProgressDeadlineExceeded"
+_DEPLOYMENT = ("replicas", "updatedReplicas", "availableReplicas")
+_DAEMON_SET = ("currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
 Report = Callable[[str], None]
 
 
@@ -69,9 +71,11 @@ def _condition(name: str) -> Callable[[Cluster, Any], Iterator[str]]:
 
 
 def deployment_lacks(cluster: Cluster, obj: Any) -> Iterator[str]:
-    """What a Deployment lacks, pod by pod; nothing when it is ready."""
-    status, wanted, meta = obj.get("status", {}), obj["spec"]["replicas"], obj["metadata"]
-    present, updated, available = (status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas"))
+    """What a Deployment or a DaemonSet lacks, pod by pod; nothing when it is ready."""
+    status, meta = obj.get("status", {}), obj["metadata"]
+    counts = _DEPLOYMENT if "replicas" in obj["spec"] else _DAEMON_SET
+    wanted = obj["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
+    present, updated, available = (status.get(key, 0) for key in counts)
     current = status.get("observedGeneration", 0) >= meta["generation"]
     if current and present == updated == available == wanted:
         return
@@ -109,6 +113,6 @@ def _service(cluster: Cluster, obj: Any) -> Iterator[str]:
 
 _RULES: dict[str, Callable[[Cluster, Any], Iterable[str]]] = {
     "CustomResourceDefinition": _condition("Established"), "Deployment": deployment_lacks,
-    "Gateway": _condition("Programmed"), "Service": _service,
+    "Gateway": _condition("Programmed"), "Service": _service, "DaemonSet": deployment_lacks,
     "Namespace": lambda _, obj: () if obj["status"]["phase"] == "Active" else (f"phase is {obj['status']['phase']}",),
 }  # fmt: skip

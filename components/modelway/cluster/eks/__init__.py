@@ -4,10 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelway.cluster.eks.arguments import ApiAccessArgs, EksClusterArgs, NetworkArgs, NodePoolArgs
+    from modelway.cluster.eks.arguments import EksApiAccessArgs, EksClusterArgs, EksNetworkArgs, EksNodePoolArgs
     from modelway.cluster.eks.component import EksCluster
 
-__all__ = ["ApiAccessArgs", "EksCluster", "EksClusterArgs", "NetworkArgs", "NodePoolArgs"]
+__all__ = ["EksApiAccessArgs", "EksCluster", "EksClusterArgs", "EksNetworkArgs", "EksNodePoolArgs"]
 
 
 def __getattr__(name: str) -> Any:

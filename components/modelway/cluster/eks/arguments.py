@@ -9,7 +9,7 @@ DEFAULT_DISK_GB = 50
 DEFAULT_LOG_RETENTION_DAYS = 365
 
 
-class ApiAccessArgs(TypedDict):
+class EksApiAccessArgs(TypedDict):
     """How machines reach the cluster's API; exactly one of the two. Nodes use the private address either way."""
 
     vpc: NotRequired[bool]
@@ -18,7 +18,7 @@ class ApiAccessArgs(TypedDict):
     """Public addresses that also reach it, such as `203.0.113.7/32`. `0.0.0.0/0` is refused in production."""
 
 
-class NetworkArgs(TypedDict):
+class EksNetworkArgs(TypedDict):
     """The VPC: a new one over `zones`, or an existing one by `vpc_id` and `private_subnet_ids`."""
 
     zones: NotRequired[list[str]]
@@ -40,7 +40,7 @@ class NetworkArgs(TypedDict):
     """Addresses of Kubernetes Services. Cannot be changed later. Defaults to `172.20.0.0/16`."""
 
 
-class NodePoolArgs(TypedDict):
+class EksNodePoolArgs(TypedDict):
     """A managed node group."""
 
     name: str
@@ -77,13 +77,13 @@ class EksClusterArgs(TypedDict):
     then. Defaults to False."""
     production: bool
     """Protects cluster and keys from deletion and refuses what production must not have."""
-    api_access: ApiAccessArgs
+    api_access: EksApiAccessArgs
     """How machines reach the cluster's API."""
-    network: NetworkArgs
+    network: EksNetworkArgs
     """The VPC."""
     name: NotRequired[str]
     """Name of the cluster in AWS. Defaults to the component's."""
-    node_pools: NotRequired[list[NodePoolArgs]]
+    node_pools: NotRequired[list[EksNodePoolArgs]]
     """Managed node groups; at least one without `auto_mode`, none with it."""
     auto_mode: NotRequired[bool]
     """EKS Auto Mode: AWS makes and upgrades the nodes, the network plugin, the volume driver and the load balancers.

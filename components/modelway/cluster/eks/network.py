@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from modelway.cluster.eks import cidrs, iam
-from modelway.cluster.eks.arguments import DEFAULT_CIDR, DEFAULT_ENDPOINTS, NetworkArgs
+from modelway.cluster.eks.arguments import DEFAULT_CIDR, DEFAULT_ENDPOINTS, EksNetworkArgs
 from modelway.cluster.eks.site import Site
 
 
@@ -59,12 +59,12 @@ def flow_log_group(site: Site) -> str:
     return f"/modelway/{site.cluster}/flow-logs"
 
 
-def existing(args: NetworkArgs) -> Network:
+def existing(args: EksNetworkArgs) -> Network:
     """A VPC that someone else looks after."""
     return Network(args["vpc_id"], list(args["private_subnet_ids"]), [])
 
 
-def create(site: Site, args: NetworkArgs, logs_key: aws.kms.Key, retention_days: int) -> Network:
+def create(site: Site, args: EksNetworkArgs, logs_key: aws.kms.Key, retention_days: int) -> Network:
     """A VPC of its own."""
     cidr = args.get("cidr", DEFAULT_CIDR)
     vpc = aws.ec2.Vpc(

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from modelway._common import as_int
-from modelway.cluster.eks.arguments import DEFAULT_DISK_GB, NodePoolArgs
+from modelway.cluster.eks.arguments import DEFAULT_DISK_GB, EksNodePoolArgs
 from modelway.cluster.eks.instance_types import Family, family_of
 from modelway.cluster.eks.roles import Role
 from modelway.cluster.eks.site import Site
@@ -32,7 +32,7 @@ BOTTLEROCKET_ROOT_GB = 4
 """Bottlerocket keeps images and pods on a second disk."""
 
 
-def family(pool: NodePoolArgs) -> Family:
+def family(pool: EksNodePoolArgs) -> Family:
     """Family of a valid pool's instances; all of them have the same architecture and the same kind of GPU."""
     found = family_of(pool["instance_types"][0])
     if found is None:
@@ -40,13 +40,13 @@ def family(pool: NodePoolArgs) -> Family:
     return found
 
 
-def ami_type(pool: NodePoolArgs) -> str:
+def ami_type(pool: EksNodePoolArgs) -> str:
     """EKS's image for the pool."""
     kind = family(pool)
     return AMI_TYPES[pool.get("os", "al2023"), kind.architecture, bool(kind.gpu)]
 
 
-def disks(pool: NodePoolArgs) -> dict[str, int]:
+def disks(pool: EksNodePoolArgs) -> dict[str, int]:
     """Size in GiB of each disk, by device."""
     size = as_int(pool.get("disk_gb"), DEFAULT_DISK_GB)
     if pool.get("os", "al2023") == "bottlerocket":
@@ -54,7 +54,7 @@ def disks(pool: NodePoolArgs) -> dict[str, int]:
     return {"/dev/xvda": size}
 
 
-def taints(pool: NodePoolArgs) -> list[str]:
+def taints(pool: EksNodePoolArgs) -> list[str]:
     """Taints of the pool, with the one that keeps other pods off GPUs."""
     asked = list(pool.get("taints", []))
     return [GPU_TAINT, *asked] if family(pool).gpu and GPU_TAINT not in asked else asked
@@ -63,7 +63,7 @@ def taints(pool: NodePoolArgs) -> list[str]:
 def create(
     site: Site,
     cluster: aws.eks.Cluster,
-    pool: NodePoolArgs,
+    pool: EksNodePoolArgs,
     role: Role,
     subnet_ids: Sequence[pulumi.Input[str]],
     after: Sequence[pulumi.Resource],
@@ -99,7 +99,7 @@ def create(
     )
 
 
-def _launch_template(site: Site, name: str, pool: NodePoolArgs) -> aws.ec2.LaunchTemplate:
+def _launch_template(site: Site, name: str, pool: EksNodePoolArgs) -> aws.ec2.LaunchTemplate:
     return aws.ec2.LaunchTemplate(
         f"{name}-template",
         # One hop: answers end on the node, so pods cannot read its credentials.

@@ -18,6 +18,11 @@ LONGEST_NAME = 30
 
 def problems(name: str, args: EksClusterArgs) -> list[str]:
     """Every problem of the arguments, one sentence each."""
+    return check(name, args).sentences
+
+
+def check(name: str, args: EksClusterArgs) -> Findings:
+    """Every problem of the arguments."""
     findings = Findings(f'EksCluster("{name}")')
     _names(findings, name, args)
     known_region = findings.one_of("region", "unknown region", args["region"], REGIONS, "a region of AWS")
@@ -42,7 +47,7 @@ def problems(name: str, args: EksClusterArgs) -> list[str]:
     node_pools(findings, args)
     _add_ons(findings, args)
     _rest(findings, args)
-    return findings.sentences
+    return findings
 
 
 def _names(findings: Findings, name: str, args: EksClusterArgs) -> None:

@@ -1,7 +1,7 @@
 """Refuses wrong networks and ways to the API; pure."""
 
 from modelway.cluster import addresses
-from modelway.cluster.eks.arguments import DEFAULT_CIDR, DEFAULT_SERVICE_CIDR, ApiAccessArgs, NetworkArgs
+from modelway.cluster.eks.arguments import DEFAULT_CIDR, DEFAULT_SERVICE_CIDR, EksApiAccessArgs, EksNetworkArgs
 from modelway.cluster.eks.tables import INTERFACE_ENDPOINTS
 from modelway.cluster.findings import Findings, repeated
 
@@ -9,7 +9,7 @@ MOST_API_CIDRS = 40
 OWN = ("zones", "cidr", "nat", "interface_endpoints")
 
 
-def api_access(findings: Findings, args: ApiAccessArgs, production: bool) -> None:
+def api_access(findings: Findings, args: EksApiAccessArgs, production: bool) -> None:
     """Exactly one way, and in production never everyone's."""
     listed = args.get("cidrs") or []
     if bool(listed) == args.get("vpc", False):
@@ -23,7 +23,7 @@ def api_access(findings: Findings, args: ApiAccessArgs, production: bool) -> Non
     addresses.api_cidrs(findings, listed, production, MOST_API_CIDRS, "vpc")
 
 
-def network(findings: Findings, args: NetworkArgs, region: str) -> None:
+def network(findings: Findings, args: EksNetworkArgs, region: str) -> None:
     """A new VPC or an existing one; `region` is empty where it is unknown."""
     service = addresses.read(findings, "network.service_cidr", args.get("service_cidr", DEFAULT_SERVICE_CIDR), 12, 24)
     if service:
@@ -46,7 +46,7 @@ def network(findings: Findings, args: NetworkArgs, region: str) -> None:
         findings.add("network.interface_endpoints", "named twice", repr(service_name), "each once", "remove one")
 
 
-def _existing(findings: Findings, args: NetworkArgs) -> None:
+def _existing(findings: Findings, args: EksNetworkArgs) -> None:
     subnets = args.get("private_subnet_ids", [])
     if not args.get("vpc_id", "").startswith("vpc-"):
         findings.add("network.vpc_id", "no ID of a VPC", repr(args.get("vpc_id")), "vpc-…", "add it")

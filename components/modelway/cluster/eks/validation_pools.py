@@ -1,8 +1,8 @@
 """Refuses wrong node pools; pure."""
 
 from modelway._common import as_int, is_dns_label
-from modelway.cluster import taints
-from modelway.cluster.eks.arguments import DEFAULT_DISK_GB, EksClusterArgs, NodePoolArgs
+from modelway.cluster import node_counts, taints
+from modelway.cluster.eks.arguments import DEFAULT_DISK_GB, EksClusterArgs, EksNodePoolArgs
 from modelway.cluster.eks.instance_types import Family, family_of, instance_types
 from modelway.cluster.findings import Findings, repeated
 
@@ -46,14 +46,14 @@ def node_pools(findings: Findings, args: EksClusterArgs) -> None:
         _pool(findings, f"node_pools[{index}]", pool)
 
 
-def _starts_on(pool: NodePoolArgs) -> bool:
+def _starts_on(pool: EksNodePoolArgs) -> bool:
     families = [family_of(name) for name in pool["instance_types"]]
     gpu = any(family and family.gpu for family in families)
     kept_off = any(not taint.endswith(":PreferNoSchedule") for taint in pool.get("taints", []))
     return as_int(pool["min_size"], 0) >= 1 and not gpu and not kept_off
 
 
-def _pool(findings: Findings, where: str, pool: NodePoolArgs) -> None:
+def _pool(findings: Findings, where: str, pool: EksNodePoolArgs) -> None:
     if not is_dns_label(pool["name"]) or len(pool["name"]) > LONGEST_POOL:
         findings.add(
             f"{where}.name",
@@ -68,12 +68,8 @@ def _pool(findings: Findings, where: str, pool: NodePoolArgs) -> None:
     taints.check(findings, where, pool.get("taints", []))
 
 
-def _sizes(findings: Findings, where: str, pool: NodePoolArgs) -> None:
-    least, most = as_int(pool["min_size"], 0), as_int(pool["max_size"], 0)
-    if least < 0 or most < 1:
-        findings.add(f"{where}.max_size", "no nodes", f"{least} to {most}", "min 0 or more, max 1 or more", "change it")
-    elif least > most:
-        findings.add(f"{where}.min_size", "more than max_size", f"{least} > {most}", "at most max_size", "change one")
+def _sizes(findings: Findings, where: str, pool: EksNodePoolArgs) -> None:
+    node_counts.check(findings, where, pool["min_size"], pool["max_size"])
     disk = as_int(pool.get("disk_gb"), DEFAULT_DISK_GB)
     if not SMALLEST_DISK_GB <= disk <= 16384:
         findings.add(f"{where}.disk_gb", "too small or too large", disk, f"{SMALLEST_DISK_GB} to 16384", "change it")

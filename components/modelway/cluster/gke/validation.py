@@ -6,7 +6,7 @@ from typing import Any
 
 from modelway import _aws, _gcp
 from modelway._common import is_dns_label
-from modelway.cluster.eks.arguments import ApiAccessArgs, EksClusterArgs, NetworkArgs, NodePoolArgs
+from modelway.cluster.eks.arguments import EksApiAccessArgs, EksClusterArgs, EksNetworkArgs, EksNodePoolArgs
 from modelway.cluster.findings import Findings, repeated
 from modelway.cluster.gke import maintenance
 from modelway.cluster.gke.arguments import (
@@ -27,6 +27,11 @@ GROUP = re.compile(r"gke-security-groups@[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 def problems(name: str, args: GkeClusterArgs) -> list[str]:
     """Every problem of the arguments, one sentence each."""
+    return check(name, args).sentences
+
+
+def check(name: str, args: GkeClusterArgs) -> Findings:
+    """Every problem of the arguments."""
     findings = Findings(f'GkeCluster("{name}")')
     _known_arguments(findings, args)
     _names(findings, name, args)
@@ -46,7 +51,7 @@ def problems(name: str, args: GkeClusterArgs) -> list[str]:
             "make it in Google Workspace, with your groups as members",
         )
     check_labels(findings, args.get("labels", {}))
-    return findings.sentences
+    return findings
 
 
 def check_place(findings: Findings, project: str, region: str) -> bool:
@@ -85,12 +90,12 @@ def _known_arguments(findings: Findings, args: GkeClusterArgs) -> None:
     aws = EksClusterArgs.__annotations__
     known_arguments(findings, "", args, GkeClusterArgs, aws)
     known_arguments(
-        findings, "api_access.", args.get("api_access", {}), GkeApiAccessArgs, ApiAccessArgs.__annotations__
+        findings, "api_access.", args.get("api_access", {}), GkeApiAccessArgs, EksApiAccessArgs.__annotations__
     )
-    known_arguments(findings, "network.", args.get("network", {}), GkeNetworkArgs, NetworkArgs.__annotations__)
+    known_arguments(findings, "network.", args.get("network", {}), GkeNetworkArgs, EksNetworkArgs.__annotations__)
     known_arguments(findings, "maintenance_window.", args.get("maintenance_window", {}), MaintenanceWindowArgs, aws)
     for index, pool in enumerate(args.get("node_pools", [])):
-        known_arguments(findings, f"node_pools[{index}].", pool, GkeNodePoolArgs, NodePoolArgs.__annotations__)
+        known_arguments(findings, f"node_pools[{index}].", pool, GkeNodePoolArgs, EksNodePoolArgs.__annotations__)
 
 
 def known_arguments(

@@ -1,7 +1,7 @@
 """Refuses wrong zones and node pools; pure."""
 
 from modelway._common import as_int, is_dns_label
-from modelway.cluster import taints
+from modelway.cluster import node_counts, taints
 from modelway.cluster.eks.instance_types import family_of
 from modelway.cluster.findings import Findings, repeated
 from modelway.cluster.gke.arguments import DEFAULT_DISK_GB, GkeClusterArgs, GkeNodePoolArgs
@@ -95,11 +95,7 @@ def _pool(findings: Findings, where: str, pool: GkeNodePoolArgs, region: str) ->
 
 
 def _sizes(findings: Findings, where: str, pool: GkeNodePoolArgs) -> None:
-    least, most = as_int(pool["min_size"], 0), as_int(pool["max_size"], 0)
-    if least < 0 or most < 1:
-        findings.add(f"{where}.max_size", "no nodes", f"{least} to {most}", "min 0 or more, max 1 or more", "change it")
-    elif least > most:
-        findings.add(f"{where}.min_size", "more than max_size", f"{least} > {most}", "at most max_size", "change one")
+    node_counts.check(findings, where, pool["min_size"], pool["max_size"])
     disk = as_int(pool.get("disk_gb"), DEFAULT_DISK_GB)
     if not SMALLEST_DISK_GB <= disk <= LARGEST_DISK_GB:
         allowed = f"{SMALLEST_DISK_GB} to {LARGEST_DISK_GB}"

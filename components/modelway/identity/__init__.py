@@ -1,0 +1,1 @@
+"""Identities of what is not a pod: continuous integration."""

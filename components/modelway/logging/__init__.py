@@ -1,0 +1,1 @@
+"""Logs of the models and of the gateway: from the nodes to where they are searched."""

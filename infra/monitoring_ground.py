@@ -1,0 +1,57 @@
+"""What a stack says about the ground of its monitoring, in the terms of the components."""
+
+from modelway.monitoring.chart_ground import KubePrometheusStackArgs
+
+from infra.config_ground import MonitoringGround
+from infra.config_schema import DIGEST, Environment, Provider, Settings
+from tools.problem import Problem
+
+_SPELLED = {"operator": "operator", "config_reloader": "configReloader"}
+
+
+def ground_problems(settings: Settings) -> list[Problem]:
+    """A ground that the cluster cannot have, and keys of another one."""
+    monitoring, where = settings.monitoring, "modelway:monitoring"
+    chart = MonitoringGround.KUBE_PROMETHEUS_STACK
+    if monitoring.ground is chart and settings.cluster.provider is Provider.NODE:
+        what, fix = "the one-node Kubernetes reaches no charts", "remove ground, or change the cluster"
+        return [Problem(f"{where}.ground", what, repr(str(chart)), "plain on provider node", fix)]
+    images = settings.images.prometheus_operator
+    given = {
+        f"{where}.chart": monitoring.chart,
+        f"{where}.storageClass": monitoring.storage_class,
+        "modelway:images.prometheusOperator": images,
+    }
+    if monitoring.ground is not chart or not monitoring.enabled:
+        return [
+            Problem(key, "not used without its ground", "it", f"with monitoring.ground {chart}", f"remove {key}")
+            for key, value in given.items()
+            if value is not None
+        ]
+    if settings.environment is not Environment.PRODUCTION:
+        return []
+    named = images.model_dump() if images else dict.fromkeys(_SPELLED)
+    return [
+        Problem(
+            f"modelway:images.prometheusOperator.{_SPELLED[role]}",
+            "no digest in a production stack",
+            repr(image),
+            "REPOSITORY@sha256:<64 hex digits>",
+            "set it",
+        )
+        for role, image in named.items()
+        if not (image and DIGEST.fullmatch(image))
+    ]
+
+
+def chart_args(settings: Settings) -> KubePrometheusStackArgs:
+    """What the ground `kubePrometheusStack` takes."""
+    args: KubePrometheusStackArgs = {}
+    if settings.monitoring.chart is not None:
+        args["chart"] = settings.monitoring.chart
+    if settings.monitoring.storage_class is not None:
+        args["storage_class"] = settings.monitoring.storage_class
+    if (images := settings.images.prometheus_operator) is not None:
+        args["operator_image"] = images.operator
+        args["config_reloader_image"] = images.config_reloader
+    return args

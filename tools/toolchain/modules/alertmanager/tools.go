@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools pins the programs that are built from this module graph.
+package tools
+
+import (
+	_ "github.com/prometheus/alertmanager/cmd/alertmanager"
+	_ "github.com/prometheus/alertmanager/cmd/amtool"
+)
