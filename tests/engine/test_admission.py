@@ -38,7 +38,11 @@ def server(
         definitions = crds()
         api.kubectl(*CREATE, stdin=text(definitions))
         api.wait_for_types(*(crd["metadata"]["name"] for crd in definitions))
-        namespaces = [manifest for manifest in rendered if manifest["kind"] == "Namespace"]
+        namespaces = list(
+            {
+                manifest["metadata"]["name"]: manifest for manifest in rendered if manifest["kind"] == "Namespace"
+            }.values()
+        )
         api.kubectl(*CREATE, stdin=text([*namespaces, {**namespaces[0], "metadata": {"name": "more-models"}}]))
         accounts = {
             (manifest["metadata"]["namespace"], manifest["metadata"]["name"]): manifest

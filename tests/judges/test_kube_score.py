@@ -21,6 +21,7 @@ EXCEPTIONS = {
         "kubelet rotates"
     ),
     ("NetworkPolicy/proxy", "networkpolicy-targets-pod"): "its pods are made by Envoy Gateway, once it runs",
+    ("NetworkPolicy/prometheus-operator", "networkpolicy-targets-pod"): "its pods are of the chart",
     ("NetworkPolicy/internal-proxy", "networkpolicy-targets-pod"): "its pods are made by Envoy Gateway, once it runs",
     **{
         (name, "container-security-context-user-group-id"): "cert-manager's images name their user, and it is not root"
