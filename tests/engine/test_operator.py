@@ -2,11 +2,12 @@
 
 import base64
 import contextlib
+import functools
 import gzip
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,21 @@ def operating(api: Api, folder: Path, namespace: str) -> Iterator[None]:
         process.wait()
 
 
-@pytest.fixture(scope="module", params=SPECS)
-def made(request: pytest.FixtureRequest, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def grounds(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes what `made` gives, each once: pytest would make it again where another worker takes a part of the tests."""
+    return functools.cache(lambda name: make(name, api, tmp_path_factory.mktemp("operator")))
+
+
+@pytest.fixture(params=SPECS)
+def made(request: pytest.FixtureRequest, grounds: Callable[[str], Path]) -> Path:
     """A folder with what the operator made: the configuration, the rules, the StatefulSet."""
-    name, spec = request.param, SPECS[request.param]
-    folder = tmp_path_factory.mktemp("operator")
+    return grounds(request.param)
+
+
+def make(name: str, api: Api, folder: Path) -> Path:
+    """Let the operator make it in a namespace of its own."""
+    spec = SPECS[name]
     crds = crd_manifests()
     api.kubectl("apply", "--server-side", "-f", "-", stdin="\n".join(map(json.dumps, crds)))
     api.wait_for_types(*(crd["metadata"]["name"] for crd in crds))
