@@ -83,6 +83,8 @@ class Stack:
         """Run kubectl against the node and return what it prints."""
         result = subprocess.run(
             ["kubectl", "--kubeconfig", str(self.state / "node/kubeconfig"), *arguments],
+            # Its web socket client may drop output that comes before it listens ("Unknown stream id"); SPDY does not.
+            env={**os.environ, "KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"},
             input=stdin,
             capture_output=True,
             text=True,
