@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tests.cluster.split import places, shares
-from tests.cluster.stack import PROJECT, Stack
+from tests.cluster.stack import LONG, PROJECT, Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = LONG
 
 MODEL = "judged"
 DRIVER = """

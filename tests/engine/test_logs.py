@@ -14,6 +14,7 @@ import pytest
 import yaml
 from modelway.logging.pipeline import SECRET_FOLDER, Destination, Pipeline
 
+from tests.cluster.stack import FULL
 from tests.engine.log_ground import (
     Pods,
     await_found,
@@ -166,6 +167,7 @@ def test_sampling_keeps_every_error_and_the_share_of_the_rest(tmp_path: Path, po
     assert not [record for record in got if "sampling.priority" in record["attributes"]]
 
 
+@pytest.mark.skipif(not FULL, reason="builds Loki, which takes many minutes: `make test-long`")
 def test_a_real_loki_finds_each_prediction_by_its_id_once(tmp_path: Path, pods: Pods) -> None:
     with loki(tmp_path / "loki") as url:
         spec = Pipeline(Destination("loki", url=url), (MODELS, GATEWAY), redacted_fields=("ssn",))
