@@ -180,8 +180,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "alerts[0].expression: a metric that nobody exports: got 'modelway_queue_row', allowed modelway_queue_rows, ",
     ),
     "no expression": (
-        {"alerts": [{**OWN, "expression": "1 > 0"}]},
-        "alerts[0].expression: no PromQL: got '1 > 0', allowed an expression over a metric; correct it.",
+        {"alerts": [{**OWN, "expression": "vector(1) > 0"}]},
+        "alerts[0].expression: asks for no metric: got 'vector(1) > 0', allowed an expression over a metric; correct it.",
+    ),
+    "half an expression": (
+        {"alerts": [{**OWN, "expression": "rate(modelway_queue_rows[5m"}]},
+        "alerts[0].expression: no PromQL (",
+    ),
+    "an expression of the wrong kind": (
+        {"alerts": [{**OWN, "expression": "rate(modelway_queue_rows) > 1"}]},
+        "alerts[0].expression: no PromQL (expected type matrix in call to function 'rate', got vector): got "
+        "'rate(modelway_queue_rows) > 1', allowed an expression over a metric; correct it.",
     ),
     "a runbook nowhere": (
         {"alerts": [{**OWN, "runbookUrl": "busy.md"}]},

@@ -15,7 +15,6 @@ RUNBOOKS = "docs/runbooks"
 """Where rules say their runbooks are, unless there is a base URL."""
 _ALERT_NAME = re.compile(r"[A-Z][A-Za-z0-9]{2,79}")
 _IDENTIFIER = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 _COUNTERS = (
     *("assigned_requests", "client_requests", "errors", "feature_bin", "feedback", "feedback_outcome_failures"),
     *("feedback_outcome_others", "feedback_outcomes", "feedback_truth", "feedback_truths", "feedback_wrong"),
@@ -137,9 +136,26 @@ def _fields(where: str, alert: Mapping[str, Any]) -> Iterator[Misfit]:
 
 
 def _expression(where: str, expression: str, known: Set[str]) -> Iterator[Misfit]:
-    names = _IDENTIFIER.findall(_QUOTED.sub("", expression))
+    # A stack without alerts of its own need not load the parser.
+    import promql_parser
+
+    try:
+        parsed = promql_parser.parse(expression)
+    except ValueError as error:
+        yield Misfit(where, f"no PromQL ({error})", repr(expression), "an expression over a metric", "correct it")
+        return
+    names: list[str] = []
+
+    def note(part: promql_parser.Expr) -> None:
+        if isinstance(part, promql_parser.VectorSelector):
+            named = [each.value for each in part.matchers.matchers if each.name == "__name__"]
+            names.extend([part.name] if part.name else named)
+
+    promql_parser.walk(parsed, note)
     if not names:
-        yield Misfit(where, "no PromQL", repr(expression), "an expression over a metric", "correct it")
-    for name in dict.fromkeys(name for name in names if "modelway_" in name and name not in known):
+        yield Misfit(where, "asks for no metric", repr(expression), "an expression over a metric", "correct it")
+    # A pattern of names is not one of them.
+    full = (name for name in names if _IDENTIFIER.fullmatch(name))
+    for name in dict.fromkeys(name for name in full if "modelway_" in name and name not in known):
         close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.0)
         yield Misfit(where, "a metric that nobody exports", repr(name), f"{', '.join(close)}, …", "correct it")
