@@ -120,4 +120,4 @@ class MonitoringSettings(Section):
     chart: str | None = None
     """Of ground kubePrometheusStack: an OCI reference or a file instead of the official chart."""
     storage_class: str | None = None
-    """Of ground kubePrometheusStack: of the volume with the samples."""
+    """Of the volume of samples. Unless set: no volume on ground plain, the cluster's default class on the other."""

@@ -140,6 +140,8 @@ class Ground:
             args["api_server_cidrs"] = args["node_cidrs"] = self.cluster_cidrs
         if readers := self._readers():
             args["readers_namespaces"] = readers
+        if self.settings.monitoring.storage_class is not None:
+            args["storage_class"] = self.settings.monitoring.storage_class
         if self.settings.monitoring.ground is MonitoringGround.KUBE_PROMETHEUS_STACK:
             args["ground"] = self.settings.monitoring.ground.value
             args["kube_prometheus_stack"] = chart_args(self.settings)

@@ -16,10 +16,12 @@ def ground_problems(settings: Settings) -> list[Problem]:
     if monitoring.ground is chart and settings.cluster.provider is Provider.NODE:
         what, fix = "the one-node Kubernetes reaches no charts", "remove ground, or change the cluster"
         return [Problem(f"{where}.ground", what, repr(str(chart)), "plain on provider node", fix)]
+    if monitoring.storage_class is not None and settings.cluster.provider is Provider.NODE:
+        what, got = "the one-node Kubernetes makes no volumes", repr(monitoring.storage_class)
+        return [Problem(f"{where}.storageClass", what, got, "none on provider node", "remove storageClass")]
     images = settings.images.prometheus_operator
     given = {
         f"{where}.chart": monitoring.chart,
-        f"{where}.storageClass": monitoring.storage_class,
         "modelway:images.prometheusOperator": images,
     }
     if monitoring.ground is not chart or not monitoring.enabled:
@@ -49,8 +51,6 @@ def chart_args(settings: Settings) -> KubePrometheusStackArgs:
     args: KubePrometheusStackArgs = {}
     if settings.monitoring.chart is not None:
         args["chart"] = settings.monitoring.chart
-    if settings.monitoring.storage_class is not None:
-        args["storage_class"] = settings.monitoring.storage_class
     if (images := settings.images.prometheus_operator) is not None:
         args["operator_image"] = images.operator
         args["config_reloader_image"] = images.config_reloader

@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from tests.cluster.stack import LONG, Stack
-from tests.engine.log_ground import await_found, found, loki
-from tools.node.layout import NODE_ADDRESS
+from tests.engine.log_ground import Loki, loki
+from tools.node.layout import NODE_ADDRESS, Layout
+from tools.node.lifecycle import enter
 
 # A cold build of the collector and of Loki takes about 13 minutes.
 pytestmark = [*LONG, pytest.mark.timeout(1800)]
@@ -20,27 +21,28 @@ LINES = '{service_name="logged"} | json event="event" | event="request"'
 
 
 @pytest.fixture(scope="module")
-def logs(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """URL of a Loki that the stack sends its logs to, and URL of the model."""
+def logs(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Loki, str]]:
+    """A Loki beside the node that the stack sends its logs to, and URL of the model."""
     folder = tmp_path_factory.mktemp("logs")
-    with loki(folder / "loki", NODE_ADDRESS) as url:
+    inside = ["nsenter", f"--target={enter(Layout(stack.state / 'node'), [])[2]}", "--net", "--"]
+    with loki(folder / "loki", NODE_ADDRESS, inside) as store:
         said = {
             "destination": "loki",
-            "url": url,
+            "url": store.url,
             "redactedFields": ["address"],
             "redactedPatterns": ["secret-[0-9]+"],
         }
         model_url = stack.up_with(MODEL, folder / "project", logs=said)[0]
         try:
-            yield url, model_url
+            yield store, model_url
         finally:
             stack.modelway("up", "node")
 
 
 def test_each_of_a_thousand_predictions_under_a_rolling_restart_is_found_by_its_id(
-    stack: Stack, logs: tuple[str, str], figure: Callable[[str], None]
+    stack: Stack, logs: tuple[Loki, str], figure: Callable[[str], None]
 ) -> None:
-    url, model_url = logs
+    store, model_url = logs
     row = stack.reference("v1")["rows"][0]
     ids = []
     with httpx.Client(trust_env=False) as client:
@@ -50,32 +52,32 @@ def test_each_of_a_thousand_predictions_under_a_rolling_restart_is_found_by_its_
             ids.append(client.post(model_url, json=row).raise_for_status().json()["prediction_id"])
     stack.kubectl("-n", "modelway-models", "rollout", "status", "deployment/logged-v1", "--timeout=120s")
     assert len(set(ids)) == PREDICTIONS
-    lines = await_found(url, LINES, PREDICTIONS)
+    lines = store.await_found(LINES, PREDICTIONS)
     seen = [json.loads(line["line"])["prediction_ids"][0] for line in lines]
     pods = {line["stream"]["k8s_pod_name"] for line in lines}
     assert sorted(seen) == sorted(ids)
     assert len(pods) >= 3, "the restart came too late"
-    (line,) = found(url, f'{LINES} | prediction_id="{ids[RESTART_AFTER]}"')
+    (line,) = store.found(f'{LINES} | prediction_id="{ids[RESTART_AFTER]}"')
     assert (line["stream"]["model"], line["stream"]["version"]) == ("logged", "v1")
     assert len(line["stream"]["digest"]) == 64
     request = line["stream"]["request_id"]
-    (proxied,) = found(url, f'{{service_name="envoy"}} | request_id="{request}"')
+    (proxied,) = store.found(f'{{service_name="envoy"}} | request_id="{request}"')
     assert json.loads(proxied["line"])["address"] == "****"
     figure(f"{PREDICTIONS} predictions over {len(pods)} pods: all found by id in Loki")
 
 
-def test_no_redacted_field_leaves_the_node(stack: Stack, logs: tuple[str, str]) -> None:
-    url, model_url = logs
+def test_no_redacted_field_leaves_the_node(stack: Stack, logs: tuple[Loki, str]) -> None:
+    store, model_url = logs
     trace = f"00-{'4b' * 16}-{'0f' * 8}-01"
     with httpx.Client(trust_env=False) as client:
         for number in range(5):
             answer = client.get(f"{model_url}/secret-{number}123", headers={"traceparent": trace})
             assert answer.status_code == 404
         client.post(model_url, json=stack.reference("v1")["rows"][0], headers={"traceparent": trace})
-    masked = await_found(url, '{service_name="envoy"} |= "/****"', 5)
+    masked = store.await_found('{service_name="envoy"} |= "/****"', 5)
     assert {json.loads(line["line"])["address"] for line in masked} == {"****"}
-    assert found(url, '{k8s_namespace_name=~".+"} |~ "secret-[0-9]"') == []
+    assert store.found('{k8s_namespace_name=~".+"} |~ "secret-[0-9]"') == []
     # One trace id leads from the gateway's line to the server's.
-    traced = await_found(url, f'{{service_name="logged"}} | trace_id="{"4b" * 16}"', 1)
+    traced = store.await_found(f'{{service_name="logged"}} | trace_id="{"4b" * 16}"', 1)
     assert json.loads(traced[0]["line"])["event"] == "request"
-    assert await_found(url, f'{{service_name="envoy"}} | trace_id="{"4b" * 16}"', 6)
+    assert store.await_found(f'{{service_name="envoy"}} | trace_id="{"4b" * 16}"', 6)

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import yaml
@@ -139,44 +141,67 @@ def loki_config(folder: Path, address: str, port: int) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Loki:
+    """A Loki that runs."""
+
+    url: str
+    inside: Sequence[str] = ()
+    """Command before commands that reach it."""
+
+    def found(self, query: str) -> list[dict[str, Any]]:
+        """What LogQL finds of the last hour: each line, with the labels and the structured metadata under `stream`."""
+        hour = {"start": time.time_ns() - 3600 * 10**9, "end": time.time_ns()}
+        asked = urlencode({"query": query, "limit": 5000, **hour})
+        answer = self._get(f"/loki/api/v1/query_range?{asked}")
+        assert answer is not None, query
+        return [
+            {"stream": result["stream"], "line": line}
+            for result in json.loads(answer)["data"]["result"]
+            for _, line, *_ in result["values"]
+        ]
+
+    def await_found(self, query: str, count: int) -> list[dict[str, Any]]:
+        """As `found`, as soon as there are `count` of them; fails after the deadline."""
+        deadline, lines = time.monotonic() + DEADLINE_SECONDS, list[dict[str, Any]]()
+        while time.monotonic() < deadline:
+            lines = self.found(query)
+            if len(lines) >= count:
+                return lines
+            time.sleep(0.2)
+        raise AssertionError(f"{len(lines)} of {count} lines in {DEADLINE_SECONDS} s")
+
+    def await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Until it answers; fails when it ends before, or after the deadline."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while self._get("/ready") is None:
+            assert process.poll() is None, f"ended with {process.returncode}"
+            assert time.monotonic() < deadline, f"no answer in {DEADLINE_SECONDS} s"
+            time.sleep(0.2)
+
+    def _get(self, path: str) -> str | None:
+        """Body of an answer 200, None of any other."""
+        program = (
+            "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=30).read().decode())"
+        )
+        command = [*self.inside, sys.executable, "-c", program, f"{self.url}{path}"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+        return result.stdout if result.returncode == 0 else None
+
+
 @contextmanager
-def loki(folder: Path, address: str = "127.0.0.1") -> Iterator[str]:
-    """A Loki while the block runs: its URL."""
+def loki(folder: Path, address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[Loki]:
+    """A Loki while the block runs, at an address of the network that the command `inside` enters."""
     folder.mkdir(exist_ok=True)
     port = free_port()
     file = folder / "loki.yaml"
     file.write_text(yaml.safe_dump(loki_config(folder, address, port)))
     program = ensure(["loki"], Progress())["loki"].path
-    command = [program, f"-config.file={file}", "-target=all"]
+    command = [*inside, program, f"-config.file={file}", "-target=all"]
     with (folder / "loki.log").open("ab") as log, running(command, log) as process:
-        await_answer(f"http://{address}:{port}/ready", process)
-        yield f"http://{address}:{port}"
-
-
-def found(url: str, query: str) -> list[dict[str, Any]]:
-    """What LogQL finds of the last hour: each line, with the labels and the structured metadata under `stream`."""
-    answer = httpx.get(
-        f"{url}/loki/api/v1/query_range",
-        params={"query": query, "limit": 5000, "start": time.time_ns() - 3600 * 10**9, "end": time.time_ns()},
-        timeout=30,
-    )
-    answer.raise_for_status()
-    return [
-        {"stream": result["stream"], "line": line}
-        for result in answer.json()["data"]["result"]
-        for _, line, *_ in result["values"]
-    ]
-
-
-def await_found(url: str, query: str, count: int) -> list[dict[str, Any]]:
-    """As `found`, as soon as there are `count` of them; fails after the deadline."""
-    deadline, lines = time.monotonic() + DEADLINE_SECONDS, list[dict[str, Any]]()
-    while time.monotonic() < deadline:
-        lines = found(url, query)
-        if len(lines) >= count:
-            return lines
-        time.sleep(0.2)
-    raise AssertionError(f"{len(lines)} of {count} lines in {DEADLINE_SECONDS} s")
+        found = Loki(f"http://{address}:{port}", inside)
+        found.await_ready(process)
+        yield found
 
 
 def records(output: Path) -> list[dict[str, Any]]:

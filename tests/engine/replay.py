@@ -157,14 +157,15 @@ def prometheus(folder: Path, targets: Sequence[Target], rules: Mapping[str, Any]
         flags = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
         process = subprocess.Popen([binary, *flags, f"--web.listen-address={own}"], stdout=log, stderr=log)
         try:
-            _await_ready(f"http://{own}/-/ready", process, folder / "log")
+            await_ready(f"http://{own}/-/ready", process, folder / "log")
             yield Prometheus(f"http://{own}")
         finally:
             process.terminate()
             process.wait()
 
 
-def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until Prometheus answers there; raises `TimeoutError` with its log."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

@@ -5,10 +5,11 @@ from typing import Any
 
 from modelway.monitoring.config import prometheus_rules
 from modelway.monitoring.quality_args import OBJECTIVES, Quality
+from modelway.monitoring.self_watch import self_watch_groups
 from modelway.monitoring.slo import Latency, Slo
 from modelway.monitoring.unwatched import unwatched_rule
 
-from tests.engine import test_quality_alerts, test_slo_rules
+from tests.engine import test_quality_alerts, test_self_watch, test_slo_rules
 
 PROJECT = Path(__file__).resolve().parents[2]
 SLO = Slo("iris", "v1", "m", 0, latency=Latency(99, 0.1))
@@ -17,12 +18,20 @@ EVERYTHING: dict[str, Any] = {
     for name in OBJECTIVES
 }
 QUALITY = Quality("iris", "v1", **EVERYTHING)
-PROVEN = (test_slo_rules.proven(), test_quality_alerts.PROVEN)
+PROVEN = (test_slo_rules.proven(), test_quality_alerts.PROVEN, test_self_watch.PROVEN)
 
 
 def alerts() -> list[dict[str, Any]]:
     """Every alert that a stack can have."""
-    groups = prometheus_rules([SLO], [QUALITY])["groups"]
+    return [*_alerts(self_watch_groups()), *of_models()]
+
+
+def of_models() -> list[dict[str, Any]]:
+    """Every alert of what is promised of a version."""
+    return _alerts(prometheus_rules([SLO], [QUALITY])["groups"])
+
+
+def _alerts(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 
@@ -44,12 +53,15 @@ def test_every_page_is_one_of_an_alert() -> None:
     assert {page.name for page in (PROJECT / "docs/runbooks").glob("*.md")} == linked
 
 
-def test_every_alert_names_model_version_and_severity() -> None:
+def test_every_alert_says_what_is_wrong_and_how_urgent_it_is() -> None:
     for alert in alerts():
-        labels = alert["labels"]
-        assert (labels["model"], labels["version"]) == ("iris", "v1")
-        assert labels["severity"] in ("page", "ticket")
+        assert alert["labels"]["severity"] in ("page", "ticket")
         assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+
+
+def test_every_alert_of_a_model_names_it_and_the_version() -> None:
+    for alert in of_models():
+        assert (alert["labels"]["model"], alert["labels"]["version"]) == ("iris", "v1")
         assert alert["annotations"]["summary"].startswith("iris v1: ")
 
 

@@ -17,10 +17,8 @@ from modelway.logging.pipeline import SECRET_FOLDER, Destination, Pipeline
 from tests.cluster.stack import FULL
 from tests.engine.log_ground import (
     Pods,
-    await_found,
     await_records,
     collector,
-    found,
     free_port,
     into_file,
     loki,
@@ -169,23 +167,23 @@ def test_sampling_keeps_every_error_and_the_share_of_the_rest(tmp_path: Path, po
 
 @pytest.mark.skipif(not FULL, reason="builds Loki, which takes many minutes: `make test-long`")
 def test_a_real_loki_finds_each_prediction_by_its_id_once(tmp_path: Path, pods: Pods) -> None:
-    with loki(tmp_path / "loki") as url:
-        spec = Pipeline(Destination("loki", url=url), (MODELS, GATEWAY), redacted_fields=("ssn",))
+    with loki(tmp_path / "loki") as store:
+        spec = Pipeline(Destination("loki", url=store.url), (MODELS, GATEWAY), redacted_fields=("ssn",))
         pods.write(SERVER_POD, "server", [served(number, ssn="078-05-1120") for number in range(500)])
         with collector(loopback_config(spec, tmp_path, free_port()), tmp_path):
-            await_found(url, '{service_name="iris"}', 500)
+            store.await_found('{service_name="iris"}', 500)
         # What is written while it is away is read when it is back, and nothing twice.
         pods.write(SERVER_POD, "server", [served(number) for number in range(500, 1000)])
         pods.write(f"{MODELS}_iris-v1-9zz_2c2d", "server", [served(1000, 500)])
         with collector(loopback_config(spec, tmp_path, free_port()), tmp_path):
-            lines = await_found(url, '{service_name="iris"}', 1001)
+            lines = store.await_found('{service_name="iris"}', 1001)
         assert sorted(json.loads(line["line"])["prediction_ids"][0] for line in lines) == sorted(
             f"prediction-{number}" for number in range(1001)
         )
-        (line,) = found(url, '{service_name="iris"} | prediction_id="prediction-77"')
+        (line,) = store.found('{service_name="iris"} | prediction_id="prediction-77"')
         expected = {"model": "iris", "version": "v1", "digest": DIGEST, "request_id": "request-77", "trace_id": TRACE}
         assert {name: line["stream"][name] for name in expected} == expected
-        assert not found(url, '{service_name="iris"} |= "078-05-1120"')
+        assert not store.found('{service_name="iris"} |= "078-05-1120"')
 
 
 def test_what_the_destination_refuses_for_a_while_arrives_later(tmp_path: Path, pods: Pods) -> None:

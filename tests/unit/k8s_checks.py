@@ -188,6 +188,9 @@ def volumes(objects: Objects) -> None:
                 medium = {"medium": "Memory"} if mount["mountPath"] == "/dev/shm" else {}  # noqa: S108
                 assert volume[kind] == {**medium, "sizeLimit": volume[kind]["sizeLimit"]}
                 assert quantity(volume[kind]["sizeLimit"]) <= 2 * UNITS["Gi"]
+            elif kind == "persistentVolumeClaim":
+                assert volume[kind] == {"claimName": "prometheus"}
+                assert "readOnly" not in mount
             else:
                 assert mount["readOnly"] is True
                 _content(kind, volume[kind], mount["mountPath"])
@@ -206,10 +209,23 @@ def _content(kind: str, source: dict[str, Any], folder: str) -> None:
         assert source == {"secretName": source["secretName"], "defaultMode": 0o440}
         assert source["secretName"]
     elif kind == "configMap":
-        assert re.fullmatch(r"(prometheus|alertmanager)-[0-9a-f]{10}", source["name"])
+        assert re.fullmatch(r"prometheus|alertmanager-[0-9a-f]{10}", source["name"])
         assert set(source) == {"name"}
     else:
         assert (kind, source) == ("projected", {"sources": ACCOUNT_SOURCES})
+
+
+def claims(objects: Objects) -> None:
+    """A claim is of one pod alone, and is not waited for, since its pod comes after it."""
+    wanted = objects.name == "monitoring-known-nodes"
+    assert [each["metadata"]["name"] for each in objects.of("PersistentVolumeClaim")] == ["prometheus"] * wanted
+    for claim in objects.of("PersistentVolumeClaim"):
+        assert claim["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+        assert claim["spec"] == {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "2048Mi"}},
+            "storageClassName": "fast",
+        }
 
 
 def probes(objects: Objects) -> None:
@@ -343,6 +359,7 @@ CHECKS = (
     pods,
     resources,
     volumes,
+    claims,
     probes,
     rollouts,
     availability,

@@ -31,7 +31,7 @@ PLUMBING = {
     r"ScaledObject/[^/]+/spec\.triggers\.\d+\.metadata\.query": "what is asked; test_autoscaling.py holds it",
     r"(ScrapeConfig|PrometheusRule)/[^/]+/(spec|$)": "what Prometheus is told; engine/test_operator.py holds it",
     r"ConfigMap/[^/]+/data": "what they are told; test_prometheus.py, test_alert_delivery.py and test_handover.py hold it",
-    r"ConfigMap/(prometheus|alertmanager|log-collector)-": "without it the pod does not start",
+    r"ConfigMap/(prometheus$|prometheus/|(alertmanager|log-collector)-)": "without it the pod does not start",
     r"ServiceAccount/[^/]+/imagePullSecrets": "without it an image is not pulled: a pod that does not start",
     r"[^/]+/[^/]+/(apiVersion|kind)$": "no object without them: the API server and our own tables refuse it",
 }

@@ -171,6 +171,7 @@ PROMETHEUS: Mapping[str, MonitoringSpec] = {
         api_server_cidrs=("192.0.2.10/32",),
         node_cidrs=("192.0.2.0/24",),
         readers_namespaces=(MODELS, "modelway-keda"),
+        storage_class="fast",
     ),
 }
 

@@ -127,7 +127,7 @@ def test_the_chart_runs_a_hardened_operator_and_nothing_that_scrapes_beside_ours
 
 
 def test_samples_live_on_a_volume_as_long_as_said_and_go_with_the_stack(deploy: Deploy) -> None:
-    args = {**CHART, "storage_mb": 8000, "kube_prometheus_stack": {"storage_class": "fast"}}
+    args = {**CHART, "storage_mb": 8000, "storage_class": "fast"}
     values = deploy(stack(args)).inputs("monitoring-release")["values"]["prometheus"]
     assert (values["service"], values["serviceMonitor"]) == ({"enabled": False}, {"selfMonitor": False})
     spec = values["prometheusSpec"]
@@ -162,7 +162,7 @@ def test_an_image_is_told_in_the_parts_that_the_chart_takes(image: str, parts: t
             "ground: unknown ground: got 'helm', allowed plain or kubePrometheusStack; correct it.",
         ),
         (
-            {"kube_prometheus_stack": {"storage_class": "fast"}},
+            {"kube_prometheus_stack": {"install_crds": False}},
             "kube_prometheus_stack: not used with ground plain: got it, allowed only with ground kubePrometheusStack; "
             "remove it.",
         ),
@@ -178,12 +178,11 @@ def test_a_ground_that_cannot_be_is_refused(deploy: Deploy, changes: dict[str, A
 
 
 def test_a_stack_may_choose_the_chart_where_it_can_be_had() -> None:
-    chosen = {"ground": "kubePrometheusStack", "chart": "oci://mirror.example/kps", "storageClass": "fast"}
+    chosen = {"ground": "kubePrometheusStack", "chart": "oci://mirror.example/kps"}
     images = {"prometheusOperator": {"operator": "o", "configReloader": "r"}}
     settings = load({**CONFIG, "modelway:monitoring": chosen, "modelway:images": images}, "test")
     assert chart_args(settings) == {
         "chart": "oci://mirror.example/kps",
-        "storage_class": "fast",
         "operator_image": "o",
         "config_reloader_image": "r",
     }
@@ -200,11 +199,17 @@ def test_a_stack_may_choose_the_chart_where_it_can_be_had() -> None:
             ],
         ),
         (
-            {"modelway:monitoring": {"chart": "x", "storageClass": "fast"}},
+            {"modelway:monitoring": {"chart": "x"}},
             [
-                f"modelway:monitoring.{key}: not used without its ground: got it, allowed with monitoring.ground "
-                f"kubePrometheusStack; remove modelway:monitoring.{key}."
-                for key in ("chart", "storageClass")
+                "modelway:monitoring.chart: not used without its ground: got it, allowed with monitoring.ground "
+                "kubePrometheusStack; remove modelway:monitoring.chart."
+            ],
+        ),
+        (
+            {"modelway:cluster": {"provider": "node"}, "modelway:monitoring": {"storageClass": "fast"}},
+            [
+                "modelway:monitoring.storageClass: the one-node Kubernetes makes no volumes: got 'fast', allowed none on "
+                "provider node; remove storageClass."
             ],
         ),
     ],

@@ -9,6 +9,7 @@ import yaml
 from modelway.monitoring.config import prometheus_rules
 from modelway.monitoring.objects import monitoring_manifests
 from modelway.monitoring.quality_args import OBJECTIVES, Quality, quality_of
+from modelway.monitoring.self_watch import self_watch_groups
 from modelway.monitoring.stack import monitoring_spec
 
 from infra.config_quality import QualitySettings
@@ -70,7 +71,8 @@ def test_the_promises_are_in_the_rules_of_prometheus() -> None:
     promise: Any = {"model": "iris", "version": "v1", "accuracy_at_least": 0.9}
     spec = monitoring_spec("m", {"image": DIGEST, "models_namespaces": ["models"], "quality": [promise]})
     (rules,) = [each["data"]["rules.yml"] for each in monitoring_manifests(spec) if "rules.yml" in each.get("data", {})]
-    assert yaml.safe_load(rules) == prometheus_rules((), [Quality("iris", "v1", accuracy_at_least=0.9)])
+    promised = prometheus_rules((), [Quality("iris", "v1", accuracy_at_least=0.9)])["groups"]
+    assert yaml.safe_load(rules) == {"groups": [*promised, *self_watch_groups()]}
 
 
 @pytest.mark.parametrize(

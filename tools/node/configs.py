@@ -208,6 +208,8 @@ def kubelet(layout: Layout) -> str:
             "resolvConf": str(layout.config / "resolv.conf"),
             "seccompDefault": True,
             "serializeImagePulls": False,
+            # A changed ConfigMap is in its pods this soon; with few pods it costs nothing.
+            "syncFrequency": "10s",
             "maxPods": 110,
             "oomScoreAdj": 0,
             # Pods together leave this to the node's own processes and to the machine's owner.

@@ -13,7 +13,7 @@ from modelway._common import Manifest, labels
 from modelway._hardening import container_security, pod_security
 from modelway.gateway.objects import DNS_EGRESS, api_server_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, SCRAPE_INTERVAL_SECONDS
-from modelway.monitoring.objects import NAME, PORT, USER_ID, MonitoringSpec, config_of
+from modelway.monitoring.objects import NAME, PORT, USER_ID, MonitoringSpec, claim_spec, config_of
 from modelway.monitoring.operator import OPERATOR_VERSION, SELECTED, remote_write, scrape_classes
 
 CHART = "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack"
@@ -39,8 +39,6 @@ class ChartSpec:
     """Image of Prometheus, as `image_values` gives it."""
     operator: Mapping[str, str]
     reloader: Mapping[str, str]
-    storage_class: str = ""
-    """Of the volume of samples; the cluster's default where empty."""
 
 
 def image_values(image: str) -> dict[str, str]:
@@ -110,9 +108,6 @@ def prometheus_spec(spec: MonitoringSpec, chart: ChartSpec) -> dict[str, Any]:
         found[f"{kind}NamespaceSelector"] = own
         found[f"{kind}Selector"] = {"matchLabels": SELECTED}
         found[f"{kind}SelectorNilUsesHelmValues"] = False
-    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{spec.storage_mb}Mi"}}}
-    if chart.storage_class:
-        claim["storageClassName"] = chart.storage_class
     sources = [
         {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
@@ -137,7 +132,7 @@ def prometheus_spec(spec: MonitoringSpec, chart: ChartSpec) -> dict[str, Any]:
         "replicaExternalLabelNameClear": True,
         "retention": f"{spec.retention_hours}h",
         "retentionSize": f"{spec.storage_mb * 8 // 10}MB",
-        "storageSpec": {"volumeClaimTemplate": {"spec": claim}},
+        "storageSpec": {"volumeClaimTemplate": {"spec": claim_spec(spec)}},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Delete"},
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

@@ -23,7 +23,7 @@ from modelway.serving.misfit import Misfit
 
 GROUND = "kubePrometheusStack"
 GROUNDS = ("plain", GROUND)
-_ONLY_PLAIN = ("ConfigMap", "Deployment")
+_ONLY_PLAIN = ("ConfigMap", "PersistentVolumeClaim", "Deployment")
 """Kinds that the operator makes itself."""
 
 
@@ -32,8 +32,6 @@ class KubePrometheusStackArgs(TypedDict):
 
     chart: NotRequired[str]
     """Helm chart: an OCI reference or a file. Defaults to the official chart at the pinned version."""
-    storage_class: NotRequired[str]
-    """Of the volume with the samples. Defaults to the cluster's default class."""
     install_crds: NotRequired[bool]
     """Whether the operator's CRDs are brought along, or the cluster has them. Defaults to true."""
     operator_image: NotRequired[pulumi.Input[str]]
@@ -101,5 +99,4 @@ def _chart_spec(spec: MonitoringSpec, args: KubePrometheusStackArgs) -> ChartSpe
         prometheus=parts(spec.image),
         operator=parts(args.get("operator_image", OPERATOR_IMAGE)),
         reloader=parts(args.get("config_reloader_image", RELOADER_IMAGE)),
-        storage_class=args.get("storage_class", ""),
     )

@@ -1,6 +1,5 @@
 """Kubernetes objects of one plain Prometheus, as plain data."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_egre
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, prometheus_rules
 from modelway.monitoring.quality_args import Quality
 from modelway.monitoring.remote_write import RemoteWrite, remote_write_config, remote_write_egress
+from modelway.monitoring.self_watch import self_watch_groups
 from modelway.monitoring.slo import Slo
 
 NAME = "prometheus"
@@ -21,6 +21,9 @@ READER_LABEL = "modelway.dev/reads-prometheus"
 """Pods with this label set to `true`, in the namespaces that Prometheus is told of, may ask it."""
 PORT = 9090
 USER_ID = 65534
+RELOAD_SECONDS = 5
+"""How often Prometheus looks whether its configuration has changed; the kubelet brings a change within its own
+`syncFrequency`, a minute unless set."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class MonitoringSpec:
     scrape: ScrapeSpec
     retention_hours: int = 360
     storage_mb: int = 2048
+    storage_class: str = ""
+    """Of the volume of samples; the pod's own disk where empty."""
     api_server_cidrs: tuple[str, ...] = (ANYWHERE,)
     node_cidrs: tuple[str, ...] = (ANYWHERE,)
     slos: tuple[Slo, ...] = ()
@@ -51,14 +56,14 @@ class MonitoringSpec:
 
 def monitoring_manifests(spec: MonitoringSpec) -> list[Manifest]:
     """All objects of Prometheus, in the order in which they are created."""
-    config = _config_map(spec)
     return [
         _object(spec, "v1", "ServiceAccount", automountServiceAccountToken=False),
         *_access(spec),
-        config,
+        _config_map(spec),
+        *([_claim(spec)] if spec.storage_class else []),
         _network_policy(spec),
         _service(spec),
-        _deployment(spec, config["metadata"]["name"]),
+        _deployment(spec),
     ]
 
 
@@ -116,7 +121,8 @@ def config_of(spec: MonitoringSpec) -> dict[str, Any]:
 def rules_of(spec: MonitoringSpec) -> dict[str, Any]:
     """The content of `rules.yml`."""
     rules = prometheus_rules(spec.slos, spec.qualities)
-    return with_runbooks({"groups": [*rules["groups"], *alert_rule_groups(spec.alerts)]}, spec.runbook_base_url)
+    groups = [*rules["groups"], *self_watch_groups(), *alert_rule_groups(spec.alerts)]
+    return with_runbooks({"groups": groups}, spec.runbook_base_url)
 
 
 def _config_map(spec: MonitoringSpec) -> Manifest:
@@ -124,14 +130,25 @@ def _config_map(spec: MonitoringSpec) -> Manifest:
         "prometheus.yml": yaml.safe_dump(config_of(spec), sort_keys=False, width=1000),
         "rules.yml": yaml.safe_dump(rules_of(spec), sort_keys=False, width=1000),
     }
-    # The name carries the content, so that a changed configuration rolls the pod.
-    digest = hashlib.sha256("".join(data.values()).encode()).hexdigest()[:10]
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": _metadata(spec, f"{NAME}-{digest}"),
-        "data": data,
+    # One name whatever the content: a pod that is replaced for a changed rule would look away meanwhile, and on its own
+    # disk lose the history that budgets and alerts are computed of.
+    return _object(spec, "v1", "ConfigMap", data=data)
+
+
+def claim_spec(spec: MonitoringSpec) -> dict[str, Any]:
+    """`spec` of the claim of the volume of samples."""
+    found: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": f"{spec.storage_mb}Mi"}},
     }
+    return {**found, "storageClassName": spec.storage_class} if spec.storage_class else found
+
+
+def _claim(spec: MonitoringSpec) -> Manifest:
+    claim = _object(spec, "v1", "PersistentVolumeClaim", spec=claim_spec(spec))
+    # Most classes bind a claim when its first pod comes, and the pod comes after the claim.
+    claim["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
+    return claim
 
 
 def _network_policy(spec: MonitoringSpec) -> Manifest:
@@ -177,7 +194,7 @@ def _service(spec: MonitoringSpec) -> Manifest:
     )
 
 
-def _deployment(spec: MonitoringSpec, config_map: str) -> Manifest:
+def _deployment(spec: MonitoringSpec) -> Manifest:
     return _object(
         spec,
         "apps/v1",
@@ -196,7 +213,7 @@ def _deployment(spec: MonitoringSpec, config_map: str) -> Manifest:
                     "terminationGracePeriodSeconds": 30,
                     "securityContext": pod_security(USER_ID),
                     "containers": [_container(spec)],
-                    "volumes": _volumes(spec, config_map),
+                    "volumes": _volumes(spec),
                 },
             },
         },
@@ -210,6 +227,9 @@ def _container(spec: MonitoringSpec) -> dict[str, Any]:
         "imagePullPolicy": "IfNotPresent",
         "args": [
             "--config.file=/etc/prometheus/prometheus.yml",
+            # https://prometheus.io/docs/prometheus/latest/feature_flags/#auto-reload-config
+            "--enable-feature=auto-reload-config",
+            f"--config.auto-reload-interval={RELOAD_SECONDS}s",
             "--storage.tsdb.path=/prometheus",
             f"--storage.tsdb.retention.time={spec.retention_hours}h",
             f"--storage.tsdb.retention.size={spec.storage_mb * 8 // 10}MB",
@@ -233,14 +253,15 @@ def _container(spec: MonitoringSpec) -> dict[str, Any]:
     }
 
 
-def _volumes(spec: MonitoringSpec, config_map: str) -> list[dict[str, Any]]:
+def _volumes(spec: MonitoringSpec) -> list[dict[str, Any]]:
     certificate = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
     sources = [
         {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
         {"configMap": certificate},
     ]
+    own_disk = {"emptyDir": {"sizeLimit": f"{spec.storage_mb}Mi"}}
     return [
-        {"name": "config", "configMap": {"name": config_map}},
-        {"name": "data", "emptyDir": {"sizeLimit": f"{spec.storage_mb}Mi"}},
+        {"name": "config", "configMap": {"name": NAME}},
+        {"name": "data", **({"persistentVolumeClaim": {"claimName": NAME}} if spec.storage_class else own_disk)},
         {"name": "account", "projected": {"sources": sources}},
     ]

@@ -37,7 +37,10 @@ class MonitoringStackArgs(TypedDict):
     retention_hours: NotRequired[int]
     """How long samples are kept. Defaults to 360, 15 days: the longest window of an alert is 3 days."""
     storage_mb: NotRequired[int]
-    """Disk for samples, which end with the pod. Defaults to 2048."""
+    """Disk for samples. Defaults to 2048."""
+    storage_class: NotRequired[str]
+    """Class of the volume of samples, which goes with the stack. Defaults to no volume on the ground `plain`, where
+    samples then end with the pod, and to the cluster's default class on `kubePrometheusStack`."""
     api_server_cidrs: NotRequired[list[str]]
     """Addresses of the API server's endpoints. Defaults to anywhere but the clouds' metadata address."""
     node_cidrs: NotRequired[list[str]]
@@ -192,6 +195,7 @@ def monitoring_spec(name: str, args: MonitoringStackArgs) -> MonitoringSpec:
         readers_namespaces=(*readers, *([namespace] if "grafana" in args else [])),
         retention_hours=retention,
         storage_mb=storage,
+        storage_class=args.get("storage_class", ""),
         alerts=tuple(alert_rule_of(alert) for alert in args.get("alerts", [])),
         alertmanager=alertmanager_of(namespace, args),
         remote_write=remote_write_of(args),
