@@ -65,6 +65,7 @@ def classes() -> Mapping[tuple[str, str], Any]:
     return {
         ("v1", "ConfigMap"): k8s.core.v1.ConfigMap,
         ("v1", "Namespace"): k8s.core.v1.Namespace,
+        ("v1", "PersistentVolumeClaim"): k8s.core.v1.PersistentVolumeClaim,
         ("v1", "Secret"): k8s.core.v1.Secret,
         ("v1", "Service"): k8s.core.v1.Service,
         ("v1", "ServiceAccount"): k8s.core.v1.ServiceAccount,

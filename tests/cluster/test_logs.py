@@ -49,7 +49,7 @@ def test_each_of_a_thousand_predictions_under_a_rolling_restart_is_found_by_its_
         for number in range(PREDICTIONS):
             if number == RESTART_AFTER:
                 stack.kubectl("-n", "modelway-models", "rollout", "restart", "deployment/logged-v1")
-            ids.append(client.post(model_url, json=row).raise_for_status().json()["prediction_id"])
+            ids.append(client.post(model_url, json=row).raise_for_status().json()["id"])
     stack.kubectl("-n", "modelway-models", "rollout", "status", "deployment/logged-v1", "--timeout=120s")
     assert len(set(ids)) == PREDICTIONS
     lines = store.await_found(LINES, PREDICTIONS)

@@ -90,10 +90,12 @@ def test_only_gateway_and_prometheus_reach_a_server_and_it_reaches_nothing() -> 
     assert policy["egress"] == []
 
 
-def test_a_changed_prometheus_configuration_rolls_the_pod() -> None:
-    def name(spec: MonitoringSpec) -> str:
-        (found,) = [m["metadata"]["name"] for m in monitoring_manifests(spec) if m["kind"] == "ConfigMap"]
-        return str(found)
+def test_a_changed_prometheus_configuration_replaces_no_pod() -> None:
+    def found(spec: MonitoringSpec) -> dict[str, dict[str, Any]]:
+        return {each["kind"]: each for each in monitoring_manifests(spec) if each["kind"] in ("ConfigMap", "Deployment")}
 
-    other = MonitoringSpec("modelway-monitoring", IMAGE, ScrapeSpec(("a", "b"), "modelway-gateway"))
-    assert name(MONITORING) == name(MONITORING) != name(other)
+    ours = found(MONITORING)
+    other = found(MonitoringSpec("modelway-monitoring", IMAGE, ScrapeSpec(("a", "b"), "modelway-gateway")))
+    assert ours["ConfigMap"]["metadata"] == other["ConfigMap"]["metadata"]
+    assert ours["ConfigMap"]["data"] != other["ConfigMap"]["data"]
+    assert ours["Deployment"] == other["Deployment"]
