@@ -92,7 +92,9 @@ def test_only_gateway_and_prometheus_reach_a_server_and_it_reaches_nothing() -> 
 
 def test_a_changed_prometheus_configuration_replaces_no_pod() -> None:
     def found(spec: MonitoringSpec) -> dict[str, dict[str, Any]]:
-        return {each["kind"]: each for each in monitoring_manifests(spec) if each["kind"] in ("ConfigMap", "Deployment")}
+        return {
+            each["kind"]: each for each in monitoring_manifests(spec) if each["kind"] in ("ConfigMap", "Deployment")
+        }
 
     ours = found(MONITORING)
     other = found(MonitoringSpec("modelway-monitoring", IMAGE, ScrapeSpec(("a", "b"), "modelway-gateway")))
