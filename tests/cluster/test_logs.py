@@ -1,7 +1,9 @@
 """Every prediction is found again in Loki by its id, whatever happens to the pods meanwhile."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -15,7 +17,10 @@ from tools.node.lifecycle import enter
 pytestmark = [*LONG, pytest.mark.timeout(1800)]
 
 PREDICTIONS = 1000
-RESTART_AFTER = 200
+BEFORE = 200
+"""And after the restart."""
+PAUSE_SECONDS = 0.03
+"""Between two predictions, so that all of them are fewer lines than Loki answers with at once."""
 MODEL = {"name": "logged", "versions": [{"name": "v1", "image": "breast-cancer:v1", "replicas": 2}]}
 LINES = '{service_name="logged"} | prediction_id != ""'
 
@@ -39,31 +44,45 @@ def logs(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
             stack.modelway("up", "node")
 
 
+def restart(stack: Stack) -> None:
+    """Until every pod of the version is another one."""
+    stack.kubectl("-n", "modelway-models", "rollout", "restart", "deployment/logged-v1")
+    stack.kubectl("-n", "modelway-models", "rollout", "status", "deployment/logged-v1", "--timeout=120s")
+
+
 def test_each_of_a_thousand_predictions_under_a_rolling_restart_is_found_by_its_id(
     stack: Stack, logs: tuple[Loki, str], figure: Callable[[str], None]
 ) -> None:
     store, model_url = logs
     row = stack.reference("v1")["rows"][0]
     ids = []
-    with httpx.Client(trust_env=False) as client:
-        for number in range(PREDICTIONS):
-            if number == RESTART_AFTER:
-                stack.kubectl("-n", "modelway-models", "rollout", "restart", "deployment/logged-v1")
+    with httpx.Client(trust_env=False) as client, ThreadPoolExecutor(1) as beside:
+
+        def predict() -> None:
             ids.append(client.post(model_url, json=row).raise_for_status().json()["id"])
-    stack.kubectl("-n", "modelway-models", "rollout", "status", "deployment/logged-v1", "--timeout=120s")
-    assert len(set(ids)) == PREDICTIONS
-    lines = store.await_found(LINES, PREDICTIONS)
+
+        for _ in range(BEFORE):
+            predict()
+        restarted = beside.submit(restart, stack)
+        while len(ids) < PREDICTIONS or not restarted.done():
+            predict()
+            time.sleep(PAUSE_SECONDS)
+        restarted.result()
+        for _ in range(BEFORE):
+            predict()
+    assert len(set(ids)) == len(ids)
+    lines = store.await_found(LINES, len(ids))
     seen = [line["stream"]["prediction_id"] for line in lines]
     pods = {line["stream"]["k8s_pod_name"] for line in lines}
     assert sorted(seen) == sorted(ids)
-    assert len(pods) >= 3, "the restart came too late"
-    (line,) = store.found(f'{LINES} | prediction_id="{ids[RESTART_AFTER]}"')
+    assert len(pods) >= 4, "two pods before the restart and two after it"
+    (line,) = store.found(f'{LINES} | prediction_id="{ids[BEFORE]}"')
     assert (line["stream"]["model"], line["stream"]["version"]) == ("logged", "v1")
     assert len(line["stream"]["digest"]) == 64
     request = line["stream"]["request_id"]
     (proxied,) = store.found(f'{{service_name="envoy"}} | request_id="{request}"')
     assert json.loads(proxied["line"])["address"] == "****"
-    figure(f"{PREDICTIONS} predictions over {len(pods)} pods: all found by id in Loki")
+    figure(f"{len(ids)} predictions over {len(pods)} pods: all found by id in Loki")
 
 
 def test_no_redacted_field_leaves_the_node(stack: Stack, logs: tuple[Loki, str]) -> None:
