@@ -54,6 +54,7 @@ def test_every_served_type_has_the_path_of_the_api_server() -> None:
     assert paths == {
         "kubernetes:core/v1:Namespace": "/api/v1/namespaces/x",
         "kubernetes:core/v1:ServiceAccount": "/api/v1/namespaces/ns/serviceaccounts/x",
+        "kubernetes:core/v1:PersistentVolumeClaim": "/api/v1/namespaces/ns/persistentvolumeclaims/x",
         "kubernetes:core/v1:ConfigMap": "/api/v1/namespaces/ns/configmaps/x",
         "kubernetes:core/v1:Secret": "/api/v1/namespaces/ns/secrets/x",
         "kubernetes:core/v1:Service": "/api/v1/namespaces/ns/services/x",

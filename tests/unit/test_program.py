@@ -100,7 +100,8 @@ def test_the_stand_in_plugin_serves_exactly_the_types_that_are_registered(deploy
         images={"rolloutJudge": "registry.example/rollout-judge@sha256:" + "c" * 64},
         logs={"destination": "loki", "url": "https://loki.example"},
     )
-    deployed = deploy(lambda: (stack(), MonitoringStack("chart", of_chart)))
+    with_volume: Any = {"image": digest, "models_namespaces": ["m"], "storage_class": "fast"}
+    deployed = deploy(lambda: (stack(), MonitoringStack("chart", of_chart), MonitoringStack("volume", with_volume)))
     registered = {resource.typ for resource in deployed.resources if resource.typ.startswith("kubernetes:")}
     assert registered == {*TYPES, RELEASE}
     assert len(TYPES) == len({*classes(), *CUSTOM_KINDS})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 _SERVED = {
-    "core/v1": "Namespace ServiceAccount ConfigMap Secret Service",
+    "core/v1": "Namespace PersistentVolumeClaim ServiceAccount ConfigMap Secret Service",
     "apps/v1": "DaemonSet Deployment", "policy/v1": "PodDisruptionBudget", "coordination.k8s.io/v1": "Lease",
     "autoscaling/v2": "HorizontalPodAutoscaler", "networking.k8s.io/v1": "Ingress NetworkPolicy",
     "rbac.authorization.k8s.io/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
@@ -22,7 +22,7 @@ _SERVED = {
 }  # fmt: skip
 _CLUSTER_WIDE = re.compile("Namespace|Cluster.*|CustomResource.*|Validating.*|GatewayClass|APIService")
 _REPLACES = {"ConfigMap": ("data", "binaryData"), "Secret": ("type", "data"), "Service": ("spec.clusterIP",),
-    "DaemonSet": ("spec.selector",),
+    "DaemonSet": ("spec.selector",), "PersistentVolumeClaim": ("spec.accessModes", "spec.storageClassName"),
     "Deployment": ("spec.selector",), "RoleBinding": ("roleRef",), "ClusterRoleBinding": ("roleRef",)}  # fmt: skip
 
 
