@@ -1,5 +1,7 @@
 """What a stack says about the ground of its monitoring, in the terms of the components."""
 
+from collections.abc import Iterator
+
 from modelway.monitoring.chart_ground import KubePrometheusStackArgs
 
 from infra.config_ground import MonitoringGround
@@ -10,15 +12,27 @@ _SPELLED = {"operator": "operator", "config_reloader": "configReloader"}
 
 
 def ground_problems(settings: Settings) -> list[Problem]:
-    """A ground that the cluster cannot have, and keys of another one."""
+    """A ground or a volume that the cluster cannot have, and keys of another ground."""
+    return [*_volume_problems(settings), *_chart_problems(settings)]
+
+
+def _volume_problems(settings: Settings) -> Iterator[Problem]:
+    monitoring, where = settings.monitoring, "modelway:monitoring.storageClass"
+    if monitoring.storage_class is None:
+        return
+    if not monitoring.enabled:
+        yield Problem(where, "not used", "monitoring off", "with monitoring", "remove storageClass")
+    elif settings.cluster.provider is Provider.NODE:
+        what, got = "the one-node Kubernetes makes no volumes", repr(monitoring.storage_class)
+        yield Problem(where, what, got, "none on provider node", "remove storageClass")
+
+
+def _chart_problems(settings: Settings) -> list[Problem]:
     monitoring, where = settings.monitoring, "modelway:monitoring"
     chart = MonitoringGround.KUBE_PROMETHEUS_STACK
     if monitoring.ground is chart and settings.cluster.provider is Provider.NODE:
         what, fix = "the one-node Kubernetes reaches no charts", "remove ground, or change the cluster"
         return [Problem(f"{where}.ground", what, repr(str(chart)), "plain on provider node", fix)]
-    if monitoring.storage_class is not None and settings.cluster.provider is Provider.NODE:
-        what, got = "the one-node Kubernetes makes no volumes", repr(monitoring.storage_class)
-        return [Problem(f"{where}.storageClass", what, got, "none on provider node", "remove storageClass")]
     images = settings.images.prometheus_operator
     given = {
         f"{where}.chart": monitoring.chart,

@@ -206,10 +206,19 @@ def test_a_stack_may_choose_the_chart_where_it_can_be_had() -> None:
             ],
         ),
         (
-            {"modelway:cluster": {"provider": "node"}, "modelway:monitoring": {"storageClass": "fast"}},
+            {"modelway:cluster": {"provider": "node"}, "modelway:monitoring": {"storageClass": "fast", "chart": "x"}},
             [
                 "modelway:monitoring.storageClass: the one-node Kubernetes makes no volumes: got 'fast', allowed none on "
-                "provider node; remove storageClass."
+                "provider node; remove storageClass.",
+                "modelway:monitoring.chart: not used without its ground: got it, allowed with monitoring.ground "
+                "kubePrometheusStack; remove modelway:monitoring.chart.",
+            ],
+        ),
+        (
+            {"modelway:monitoring": {"storageClass": "fast", "enabled": False}},
+            [
+                "modelway:monitoring.storageClass: not used: got monitoring off, allowed with monitoring; "
+                "remove storageClass."
             ],
         ),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 from modelway.monitoring.quality import quality_groups
 from modelway.monitoring.quality_alerts import quality_alert_groups
 from modelway.monitoring.quality_args import Quality
+from modelway.monitoring.self_watch import self_watch_groups
 from modelway.monitoring.slo import Slo, slo_groups
 
 SCRAPE_INTERVAL_SECONDS = 5
@@ -132,6 +133,11 @@ JOIN = (
     "* on (namespace, pod) group_left (model, version) "
     'max by (namespace, pod, model, version) (up{job="model-servers"} >= bool 0)'
 )
+
+
+def stack_rules(slos: Sequence[Slo] = (), qualities: Sequence[Quality] = ()) -> dict[str, Any]:
+    """What every Prometheus in a cluster has, beside what a stack writes itself."""
+    return {"groups": [*prometheus_rules(slos, qualities)["groups"], *self_watch_groups()]}
 
 
 def prometheus_rules(slos: Sequence[Slo] = (), qualities: Sequence[Quality] = ()) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from typing import Any, NotRequired, TypedDict
 
 from modelway.monitoring.alert_rules import alert_rule_misfits
 from modelway.monitoring.alertmanager import AlertmanagerSpec
-from modelway.monitoring.config import prometheus_rules
+from modelway.monitoring.config import stack_rules
 from modelway.monitoring.quality_args import Quality
 from modelway.monitoring.receivers_args import alerting_misfits, alerting_of, is_url
-from modelway.monitoring.self_watch import self_watch_groups
 from modelway.monitoring.slo import Slo
 from modelway.serving.misfit import Misfit
 
@@ -46,6 +45,4 @@ def delivery_misfits(
     if "alertmanager" in external and not receivers:
         yield Misfit("external_urls.alertmanager", "no Alertmanager", "no receiver", "with receivers", "remove it")
     if alerts := args.get("alerts", ()):
-        yield from alert_rule_misfits(
-            alerts, {"groups": [*prometheus_rules(slos, qualities)["groups"], *self_watch_groups()]}
-        )
+        yield from alert_rule_misfits(alerts, stack_rules(slos, qualities))

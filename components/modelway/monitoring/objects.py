@@ -10,10 +10,9 @@ from modelway._hardening import container_security, http_probe, pod_security
 from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
 from modelway.monitoring.alert_rules import AlertRule, alert_rule_groups, with_runbooks
 from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_egress
-from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, prometheus_rules
+from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, stack_rules
 from modelway.monitoring.quality_args import Quality
 from modelway.monitoring.remote_write import RemoteWrite, remote_write_config, remote_write_egress
-from modelway.monitoring.self_watch import self_watch_groups
 from modelway.monitoring.slo import Slo
 
 NAME = "prometheus"
@@ -120,9 +119,8 @@ def config_of(spec: MonitoringSpec) -> dict[str, Any]:
 
 def rules_of(spec: MonitoringSpec) -> dict[str, Any]:
     """The content of `rules.yml`."""
-    rules = prometheus_rules(spec.slos, spec.qualities)
-    groups = [*rules["groups"], *self_watch_groups(), *alert_rule_groups(spec.alerts)]
-    return with_runbooks({"groups": groups}, spec.runbook_base_url)
+    rules = stack_rules(spec.slos, spec.qualities)
+    return with_runbooks({"groups": [*rules["groups"], *alert_rule_groups(spec.alerts)]}, spec.runbook_base_url)
 
 
 def _config_map(spec: MonitoringSpec) -> Manifest:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-GROUP = "modelway_self_watch"
-
 
 def self_watch_groups() -> list[dict[str, Any]]:
     """One rule group, whatever is promised of models; a Prometheus without Alertmanager lacks the last one's series."""
@@ -32,7 +30,7 @@ def self_watch_groups() -> list[dict[str, Any]]:
             "Whoever is told by this way alone knows nothing of alerts that fire now.",
         ),
     ]
-    return [{"name": GROUP, "rules": rules}]
+    return [{"name": "modelway_self_watch", "rules": rules}]
 
 
 def _alert(
