@@ -75,6 +75,7 @@ def clouds(folder: Path, environment: Mapping[str, str]) -> Clouds:
     more = {
         "PATH": f"{folder / 'recorder'}{os.pathsep}{environment['PATH']}",
         "RECORDER_LOG": str(log),
+        "RECORDER_CLUSTERS": str(folder / "clusters.json"),
         "AWS_PROFILE": "recorded",
         "GOOGLE_OAUTH_ACCESS_TOKEN": "recorded",
     }

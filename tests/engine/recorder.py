@@ -23,6 +23,10 @@ VERSIONS = {"aws": "7.51.1", "gcp": "10.2.0", "kubernetes": "4.34.2"}
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
 
+CLUSTERS = {"aws:eks/cluster:Cluster": "version", "gcp:container/cluster:Cluster": "minMasterVersion"}
+"""Types whose version the cloud is asked for, and the property that says it."""
+
+
 def note(operation: str, token: str, name: str, **more: Any) -> None:
     """One line; a single write, so that the lines of several plugins do not mix."""
     line = json.dumps({"operation": operation, "type": token, "name": name, **more}) + "\n"
@@ -53,6 +57,7 @@ class Recorded(wire.Target):
     def create(self, request: Any, identity: str, inputs: Any) -> Any:
         """The inputs, and what a creation gives."""
         note("create", self.token, self.name(request))
+        self.run(inputs)
         given = recorder_facts.computed(self.token, self.name(request))
         merged = {**given, **inputs}
         for key, value in given.items():
@@ -69,6 +74,7 @@ class Recorded(wire.Target):
     def update(self, request: Any, identity: str, inputs: Any, olds: Any, ignored: Sequence[str]) -> Any:
         """What is known stays."""
         note("update", self.token, self.name(request))
+        self.run(inputs)
         outputs = {**decode(request.olds), **inputs}
         if self.token == TEMPLATE:
             outputs["latestVersion"] = olds["latestVersion"] + 1
@@ -77,6 +83,13 @@ class Recorded(wire.Target):
     def delete(self, request: Any, state: Any) -> None:
         """Gone at once."""
         note("delete", self.token, self.name(request))
+        if self.token in CLUSTERS:
+            recorder_facts.remember(state["name"], None)
+
+    def run(self, inputs: Any) -> None:
+        """A cluster runs from now on in the version that it is told."""
+        if self.token in CLUSTERS:
+            recorder_facts.remember(inputs["name"], inputs[CLUSTERS[self.token]])
 
 
 class Cloud(wire.Plugin):

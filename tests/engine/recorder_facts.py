@@ -1,6 +1,11 @@
 """What the recorder knows of the clouds: outputs that only a creation gives, and properties that force a new resource."""
 
+import json
+import os
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from tools.plugins.wire import Refusal
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 PROJECT_NUMBER = "123456789012"
@@ -126,14 +131,33 @@ _OTHERS: dict[str, dict[str, Any]] = {
 }
 
 
+def running() -> dict[str, str]:
+    """Versions of the clusters that run, by name; one is always there, which no stack makes."""
+    kept = Path(os.environ["RECORDER_CLUSTERS"])
+    return {"shop": "1.35", **(json.loads(kept.read_text()) if kept.exists() else {})}
+
+
+def remember(name: str, version: str | None) -> None:
+    """Keep what runs between one start of the recorder and the next; None: nothing of this name does."""
+    others = {other: each for other, each in running().items() if other != name}
+    Path(os.environ["RECORDER_CLUSTERS"]).write_text(json.dumps(others | ({name: version} if version else {})))
+
+
 def answer(token: str, args: dict[str, Any]) -> dict[str, Any]:
     """What a cloud says to a question; one that nobody expected is a `KeyError`."""
+    name, clusters = args.get("name"), running()
+    if token.endswith(":getCluster") and name not in clusters:
+        place = f"projects/{args.get('project')}/locations/{args.get('location')}/clusters/{name}"
+        raise Refusal(f"{place} not found" if token.startswith("gcp:") else f"couldn't find resource {name}")
+    version = clusters.get(str(name), "")
     answers: dict[str, dict[str, Any]] = {
         "aws:eks/getAddonVersion:getAddonVersion": {
             "version": f"v{args.get('kubernetesVersion')}-{args.get('addonName')}",
             "id": "x",
         },
+        "aws:eks/getClusters:getClusters": {"names": sorted(clusters), "id": REGION},
         "aws:eks/getCluster:getCluster": {
+            "version": version,
             "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args.get('name')}",
             "endpoint": "https://FEDCBA9876543210.gr7.eu-west-1.eks.amazonaws.com",
             "certificateAuthorities": [{"data": "Q0E="}],
@@ -141,6 +165,7 @@ def answer(token: str, args: dict[str, Any]) -> dict[str, Any]:
         },
         "gcp:organizations/getProject:getProject": {"number": PROJECT_NUMBER, "id": "x"},
         "gcp:container/getCluster:getCluster": {
+            "masterVersion": f"{version}.4-gke.1000",
             "endpoint": "203.0.113.9",
             "masterAuths": [{"clusterCaCertificate": "Q0E="}],
             "controlPlaneEndpointsConfigs": [

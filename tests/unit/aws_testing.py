@@ -82,6 +82,8 @@ MONITORING: dict[str, Any] = {
     "ticket_emails": ["team@example.com", "lead@example.com"],
 }
 
+RUNNING: dict[str, str] = {"elsewhere": "1.33"}
+"""Clusters of the region with their versions."""
 COMPUTED = {
     "aws:amp/workspace:Workspace": ("arn", "prometheusEndpoint"),
     "aws:sns/topic:Topic": ("arn",),
@@ -99,6 +101,10 @@ COMPUTED = {
 
 
 def _call(args: mocks.MockCallArgs) -> tuple[str, dict[str, Any]]:
+    if args.token == "aws:eks/getClusters:getClusters":
+        return f"{args.token}({args.args['region']})", {"names": sorted(RUNNING), "id": "x"}
+    if args.token == "aws:eks/getCluster:getCluster":
+        return f"{args.token}({args.args['name']})", {"version": RUNNING[args.args["name"]], "id": "x"}
     if args.token != "aws:eks/getAddonVersion:getAddonVersion":
         raise AssertionError(f"unexpected call {args.token}")
     name = args.args["addonName"]

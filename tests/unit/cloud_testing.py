@@ -110,7 +110,7 @@ class Cloud:
     states: Mapping[str, Mapping[str, Any]]
     """Other outputs that only a creation gives, by type."""
     call: Callable[[mocks.MockCallArgs], tuple[str, dict[str, Any]]]
-    """What was asked, and the answer."""
+    """What was asked, and the answer; a `LookupError` is a question that the cloud refuses."""
 
 
 class _Recorder(pulumi.runtime.Mocks):
@@ -133,8 +133,11 @@ class _Recorder(pulumi.runtime.Mocks):
             state[output] = value
         return f"${{{address}.id}}", state
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        asked, answer = self.cloud.call(args)
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        try:
+            asked, answer = self.cloud.call(args)
+        except LookupError as error:
+            return {}, [("", str(error))]
         self.calls.append(asked)
         return answer
 

@@ -81,6 +81,10 @@ MONITORING: dict[str, Any] = {
     "ticket_emails": ["team@example.com", "lead@example.com"],
 }
 
+RUNNING: dict[str, str] = {}
+"""Clusters of the project with their versions."""
+ABSENT = "projects/models-of-acme/locations/europe-west4/clusters/{name} not found"
+"""How the provider says that it knows no cluster of a name."""
 COMPUTED = {
     "gcp:monitoring/notificationChannel:NotificationChannel": ("name",),
     "gcp:projects/iAMMember:IAMMember": ("etag",),
@@ -93,6 +97,11 @@ COMPUTED = {
 
 
 def _call(args: mocks.MockCallArgs) -> tuple[str, dict[str, Any]]:
+    if args.token == "gcp:container/getCluster:getCluster":
+        name = args.args["name"]
+        if name not in RUNNING:
+            raise LookupError(ABSENT.format(name=name))
+        return f"{args.token}({name})", {"masterVersion": RUNNING[name], "id": "x"}
     if args.token != "gcp:organizations/getProject:getProject":
         raise AssertionError(f"unexpected call {args.token}")
     return f"{args.token}({args.args['projectId']})", {**args.args, "number": NUMBER, "id": "x"}

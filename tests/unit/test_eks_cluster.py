@@ -72,9 +72,10 @@ def test_a_preview_registers_the_same_with_unknowns_only_where_aws_decides(
 def test_addon_versions_are_asked_in_preview_too_unless_pinned(preview: Recorded) -> None:
     asked = "aws:eks/getAddonVersion:getAddonVersion"
     names = ("eks-pod-identity-agent", "kube-proxy", "vpc-cni", "coredns", "aws-ebs-csi-driver", "metrics-server")
-    assert preview.calls == sorted(f"{asked}({name})" for name in names)
+    clusters = "aws:eks/getClusters:getClusters(eu-west-1)"
+    assert preview.calls == sorted([clusters, *(f"{asked}({name})" for name in names)])
     pinned = aws_testing.cluster(aws_testing.without(addon_versions=dict.fromkeys(names, "v1.2.3-eksbuild.4")))
-    assert pinned.calls == []
+    assert pinned.calls == [clusters]
     versions = {resource.inputs["addonVersion"] for resource in pinned.typed("aws:eks/addon:Addon")}
     assert versions == {"v1.2.3-eksbuild.4"}
 

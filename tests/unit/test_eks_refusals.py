@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from modelway._aws import REGIONS
 from modelway.cluster.eks import instance_types, tables
-from modelway.cluster.eks.validation import problems
+from modelway.cluster.eks.validation import check
+from modelway.cluster.findings import RefusalError
 
 from tests.unit import aws_testing
 from tests.unit.aws_testing import aws, node_pools, without
@@ -236,20 +237,20 @@ CASES = [
 
 @pytest.mark.parametrize(("args", "sentence"), CASES, ids=[sentence.split(": got")[0] for _, sentence in CASES])
 def test_one_mistake_is_one_sentence(args: Any, sentence: str) -> None:
-    assert problems("cluster", args) == [f'EksCluster("cluster").{sentence}']
+    assert check("cluster", args).sentences == [f'EksCluster("cluster").{sentence}']
 
 
 def test_what_is_right_is_not_refused() -> None:
-    assert problems("cluster", aws_testing.PRODUCTION) == []  # type: ignore[arg-type]
+    assert check("cluster", aws_testing.PRODUCTION).sentences == []  # type: ignore[arg-type]
     anywhere = without(production=False, api_access={"cidrs": ["0.0.0.0/0"]})
-    assert problems("cluster", anywhere) == []  # type: ignore[arg-type]
-    assert problems("cluster", auto()) == []  # type: ignore[arg-type]
-    assert problems("cluster", existing()) == []  # type: ignore[arg-type]
+    assert check("cluster", anywhere).sentences == []  # type: ignore[arg-type]
+    assert check("cluster", auto()).sentences == []  # type: ignore[arg-type]
+    assert check("cluster", existing()).sentences == []  # type: ignore[arg-type]
 
 
 def test_a_name_that_is_too_long_for_the_roles_is_refused() -> None:
     name = "models-of-the-whole-company-eu-1"
-    assert problems(name, aws_testing.PRODUCTION) == [  # type: ignore[arg-type]
+    assert check(name, aws_testing.PRODUCTION).sentences == [  # type: ignore[arg-type]
         f"EksCluster(\"{name}\").name of the component: no DNS label, or too long for the names of IAM roles: got '{name}', allowed lower-case letters, digits and '-', a letter first, at most 30; rename the component."
     ]
 
@@ -287,17 +288,28 @@ def test_versions_are_supported_in_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("current", "wanted", "skip"),
+    ("current", "wanted", "sentence"),
     [
-        ("1.34", "1.34", False),
-        ("1.34", "1.35", False),
-        ("1.33", "1.35", True),
-        ("1.35", "1.34", True),
-        ("1.34", "", True),
+        ("1.34", "1.34", None),
+        ("1.34", "1.35", None),
+        ("1.34", "1.33", None),
+        ("1.33", "1.35", "got '1.35' for a cluster of '1.33', allowed at most '1.34'; go to '1.34' first."),
+        ("1.36", "1.34", "got '1.34' for a cluster of '1.36', allowed at least '1.35'; go to '1.35' first."),
     ],
 )
-def test_one_minor_version_at_a_time(current: str, wanted: str, skip: bool) -> None:
-    assert tables.is_skip(current, wanted) is skip
+@pytest.mark.parametrize("preview", [True, False])
+def test_one_minor_version_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, current: str, wanted: str, sentence: str | None, preview: bool
+) -> None:
+    monkeypatch.setitem(aws_testing.RUNNING, "cluster", current)
+    args = without(kubernetes_version=wanted)
+    if sentence is None:
+        asked = "aws:eks/getCluster:getCluster(cluster)"
+        assert asked in aws_testing.cluster(args, preview).calls
+        return
+    with pytest.raises(RefusalError) as caught:
+        aws_testing.cluster(args, preview)
+    assert str(caught.value) == f'EksCluster("cluster").kubernetes_version: skips a minor version: {sentence}'
 
 
 def test_every_family_of_the_table_has_an_image() -> None:

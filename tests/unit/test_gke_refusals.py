@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from modelway._gcp import REGIONS
+from modelway.cluster.findings import RefusalError
 from modelway.cluster.gke import machine_types, tables
-from modelway.cluster.gke.validation import problems
+from modelway.cluster.gke.validation import check
 
 from tests.unit import gcp_testing
 from tests.unit.gcp_testing import PRODUCTION, autopilot, without
@@ -299,7 +300,7 @@ CASES = [*PLACES, *VERSIONS, *ACCESS, *NETWORKS, *POOLS, *OTHER_CLOUD]
 
 @pytest.mark.parametrize(("args", "sentence"), CASES, ids=[sentence.split(": got")[0] for _, sentence in CASES])
 def test_one_mistake_is_one_sentence(args: Any, sentence: str) -> None:
-    assert problems("cluster", args) == [f'GkeCluster("cluster").{sentence}']
+    assert check("cluster", args).sentences == [f'GkeCluster("cluster").{sentence}']
 
 
 def test_what_is_right_is_not_refused() -> None:
@@ -313,11 +314,11 @@ def test_what_is_right_is_not_refused() -> None:
         without(kubernetes_version="1.32", release_channel="EXTENDED"),
         window(days=["MO", "WE", "FR"], hours=4, start_hour_utc=0),
     ]
-    assert [problems("cluster", args) for args in right] == [[]] * len(right)
+    assert [check("cluster", args).sentences for args in right] == [[]] * len(right)
 
 
 def test_a_name_that_is_no_label_is_refused_with_the_clusters() -> None:
-    assert [sentence.split(":")[0] for sentence in problems("Models", PRODUCTION)] == [  # type: ignore[arg-type]
+    assert [sentence.split(":")[0] for sentence in check("Models", PRODUCTION).sentences] == [  # type: ignore[arg-type]
         'GkeCluster("Models").name of the component',
         'GkeCluster("Models").name',
     ]
@@ -347,6 +348,42 @@ def test_versions_are_supported_in_turn() -> None:
     assert tables.supported("REGULAR", date(2026, 10, 1)) == ["1.34", "1.35", "1.36"]
     assert tables.supported("STABLE", date(2026, 10, 2)) == ["1.35", "1.36"]
     assert tables.supported("EXTENDED", date(2027, 2, 12)) == ["1.33", "1.34", "1.35", "1.36"]
+
+
+@pytest.mark.parametrize("preview", [True, False])
+@pytest.mark.parametrize("current", ["1.33.9-gke.1200", "1.34.5-gke.1000", "1.35.2-gke.100", "1.36.0-gke.2"])
+def test_one_minor_version_up_at_a_time_and_what_the_channel_did_stays(
+    monkeypatch: pytest.MonkeyPatch, current: str, preview: bool
+) -> None:
+    monkeypatch.setitem(gcp_testing.RUNNING, "cluster", current)
+    if not current.startswith("1.33"):
+        assert "gcp:container/getCluster:getCluster(cluster)" in gcp_testing.cluster(PRODUCTION, preview).calls
+        return
+    with pytest.raises(RefusalError) as caught:
+        gcp_testing.cluster(PRODUCTION, preview)
+    assert str(caught.value) == (
+        "GkeCluster(\"cluster\").kubernetes_version: skips a minor version: got '1.35' for a cluster of "
+        "'1.33.9-gke.1200', allowed at most '1.34'; go to '1.34' first."
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "absent"),
+    [
+        ("projects/p/locations/r/clusters/cluster not found", True),
+        ("googleapi: Error 403: Kubernetes Engine API has not been used in project 1 before or it is disabled", True),
+        ("googleapi: Error 403: permission container.clusters.get denied", False),
+    ],
+)
+def test_a_project_without_the_cluster_is_a_first_deployment_and_a_forbidden_question_is_none(
+    monkeypatch: pytest.MonkeyPatch, said: str, absent: bool
+) -> None:
+    monkeypatch.setattr(gcp_testing, "ABSENT", said)
+    if absent:
+        assert gcp_testing.cluster().names("gcp:container/cluster:Cluster") == ["cluster-control-plane"]
+        return
+    with pytest.raises(Exception, match="permission"):
+        gcp_testing.cluster()
 
 
 def test_every_machine_type_has_its_gpus_and_lies_in_known_regions() -> None:

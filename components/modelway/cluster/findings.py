@@ -17,6 +17,14 @@ class Finding(NamedTuple):
     """With its full stop, or question mark."""
 
 
+class RefusalError(ValueError):
+    """Arguments that a component does not take; its text has one sentence for each problem."""
+
+    def __init__(self, findings: "Findings") -> None:
+        super().__init__("\n".join(findings.sentences))
+        self.findings = findings
+
+
 @dataclass
 class Findings:
     """Sentences about one component: where, what, got, allowed, fix."""
@@ -31,6 +39,11 @@ class Findings:
             f"{self.where}.{each.argument}: {each.what}: got {each.got}, allowed {each.allowed}; {each.fix}"
             for each in self.found
         ]
+
+    def refuse(self) -> None:
+        """Raise `RefusalError` where anything was found."""
+        if self.found:
+            raise RefusalError(self)
 
     def add(self, argument: str, what: str, got: object, allowed: str, fix: str) -> None:
         """One thing that is wrong."""

@@ -17,6 +17,7 @@ from modelway.cluster.eks import (
     iam_load_balancer,
     karpenter,
     keys,
+    lookup,
     network,
     node_pools,
     roles,
@@ -24,7 +25,7 @@ from modelway.cluster.eks import (
 from modelway.cluster.eks.arguments import DEFAULT_LOG_RETENTION_DAYS, EksClusterArgs
 from modelway.cluster.eks.kubeconfig import eks_kubeconfig
 from modelway.cluster.eks.site import Site
-from modelway.cluster.eks.validation import problems
+from modelway.cluster.eks.validation import check, check_upgrade
 
 LOAD_BALANCER_CONTROLLER = ("kube-system", "aws-load-balancer-controller")
 CERT_MANAGER = ("cert-manager", "cert-manager")
@@ -56,8 +57,7 @@ class EksCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("EksCluster"), name, {}, opts)
-        if found := problems(name, args):
-            raise ValueError("\n".join(found))
+        check(name, args).refuse()
         site = Site(
             component=self,
             name=name,
@@ -67,6 +67,8 @@ class EksCluster(pulumi.ComponentResource):
             production=args["production"],
             common_tags=args.get("tags", {}),
         )
+        if current := lookup.running_version(site.cluster, site.region, site.invoke()):
+            check_upgrade(name, args, current).refuse()
         auto_mode = args.get("auto_mode", False)
         node_role = (
             roles.node_role(site, "auto-node", AUTO_NODE_POLICIES)

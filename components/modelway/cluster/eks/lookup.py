@@ -1,4 +1,4 @@
-"""An EKS cluster that exists, found by its name."""
+"""EKS clusters that exist, found by their names."""
 
 import pulumi
 import pulumi_aws as aws
@@ -13,3 +13,13 @@ def found(name: str, region: str, parent: pulumi.Resource) -> tuple[pulumi.Outpu
         lambda each: eks_kubeconfig(name, region, each.endpoint, each.certificate_authorities[0].data)
     )
     return kubeconfig, cluster.arn
+
+
+def running_version(name: str, region: str, opts: pulumi.InvokeOptions) -> str | None:
+    """Minor version of the cluster of this name, None where there is none; AWS is asked in preview too.
+
+    The list comes first, since a question for a cluster that is not there fails.
+    """
+    if name not in aws.eks.get_clusters(region=region, opts=opts).names:
+        return None
+    return aws.eks.get_cluster(name=name, region=region, opts=opts).version

@@ -1,6 +1,5 @@
 """What AWS offers, as tables with the page and the day they were read; pure data."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -35,17 +34,6 @@ def support(version: str, on: date) -> str:
     if on <= row.standard_until:
         return "standard"
     return "extended" if on <= row.extended_until else "ended"
-
-
-def _minor(version: str) -> int | None:
-    found = re.fullmatch(r"1\.(\d{1,3})", version)
-    return int(found[1]) if found else None
-
-
-def is_skip(current: str, wanted: str) -> bool:
-    """Whether going from `current` to `wanted` goes back or skips a minor version, which EKS refuses."""
-    before, after = _minor(current), _minor(wanted)
-    return before is None or after is None or after - before not in (0, 1)
 
 
 INTERFACE_ENDPOINTS: tuple[str, ...] = (

@@ -4,6 +4,7 @@ import re
 
 from modelway._aws import REGIONS, account_of
 from modelway._common import as_int, is_dns_label
+from modelway.cluster import versions
 from modelway.cluster.eks import addons_names
 from modelway.cluster.eks.arguments import DEFAULT_LOG_RETENTION_DAYS, EksClusterArgs
 from modelway.cluster.eks.tables import KUBERNETES_READ, KUBERNETES_VERSIONS, LOG_RETENTION_DAYS
@@ -14,11 +15,6 @@ from modelway.cluster.findings import Findings
 CLUSTER_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,69}")
 ZONE_ID = re.compile(r"Z[0-9A-Z]{4,31}")
 LONGEST_NAME = 30
-
-
-def problems(name: str, args: EksClusterArgs) -> list[str]:
-    """Every problem of the arguments, one sentence each."""
-    return check(name, args).sentences
 
 
 def check(name: str, args: EksClusterArgs) -> Findings:
@@ -47,6 +43,17 @@ def check(name: str, args: EksClusterArgs) -> Findings:
     node_pools(findings, args)
     _add_ons(findings, args)
     _rest(findings, args)
+    return findings
+
+
+def check_upgrade(name: str, args: EksClusterArgs, current: str) -> Findings:
+    """Whether EKS upgrades a control plane of version `current` to the one of the arguments.
+
+    One minor version at a time (https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html), and one back
+    where AWS allows it (https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html).
+    """
+    findings = Findings(f'EksCluster("{name}")')
+    versions.check_upgrade(findings, current, args["kubernetes_version"], back=1)
     return findings
 
 

@@ -8,11 +8,11 @@ import pulumi_kubernetes as k8s
 
 from modelway._common import type_token
 from modelway.cluster.capabilities import Capabilities
-from modelway.cluster.gke import control_plane, keys, network, node_pools, nodes, services
+from modelway.cluster.gke import control_plane, keys, lookup, network, node_pools, nodes, services
 from modelway.cluster.gke.arguments import GkeClusterArgs
 from modelway.cluster.gke.kubeconfig import gke_kubeconfig
 from modelway.cluster.gke.site import Site
-from modelway.cluster.gke.validation import problems
+from modelway.cluster.gke.validation import check, check_upgrade
 
 SERVICES = ("cloudkms", "compute", "container", "iam", "logging", "monitoring")
 IDENTITY_ENDPOINT = "169.254.169.254:80"
@@ -40,8 +40,7 @@ class GkeCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("GkeCluster"), name, {}, opts)
-        if found := problems(name, args):
-            raise ValueError("\n".join(found))
+        check(name, args).refuse()
         cluster_name = args.get("name", name)
         site = Site(
             component=self,
@@ -52,6 +51,8 @@ class GkeCluster(pulumi.ComponentResource):
             production=args["production"],
             labels={"modelway-cluster": cluster_name, **args.get("labels", {})},
         )
+        if current := lookup.running_version(cluster_name, site.project, site.region, site.invoke()):
+            check_upgrade(name, args, current).refuse()
         parts = _parts(site, args)
         cluster = control_plane.create(site, args, parts)
         pools = [node_pools.create(site, cluster, pool, parts, args["zones"]) for pool in args.get("node_pools", [])]

@@ -1,4 +1,4 @@
-"""A GKE cluster that exists, found by its name."""
+"""GKE clusters that exist, found by their names."""
 
 import pulumi
 import pulumi_gcp as gcp
@@ -20,3 +20,20 @@ def _kubeconfig(name: str, cluster: gcp.container.GetClusterResult) -> str:
             if by_name.allow_external_traffic:
                 return gke_kubeconfig(name, by_name.endpoint)
     return gke_kubeconfig(name, cluster.endpoint, cluster.master_auths[0].cluster_ca_certificate)
+
+
+NOT_THERE = ("not found", "SERVICE_DISABLED", "has not been used in project")
+"""How the provider says that there is no cluster of the name
+(https://github.com/hashicorp/terraform-provider-google/blob/e03b7622a26cf4e878f90bdccaca6aa3d03a7999/google/services/container/data_source_google_container_cluster.go),
+and Google that nobody could have made one yet
+(https://docs.cloud.google.com/service-usage/docs/enabled-service: the reason `SERVICE_DISABLED`)."""
+
+
+def running_version(name: str, project: str, location: str, opts: pulumi.InvokeOptions) -> str | None:
+    """Version of the control plane of this name, None where there is none; Google is asked in preview too."""
+    try:
+        return gcp.container.get_cluster(name=name, project=project, location=location, opts=opts).master_version
+    except Exception as error:  # the SDK raises no narrower one
+        if any(words in str(error) for words in NOT_THERE):
+            return None
+        raise

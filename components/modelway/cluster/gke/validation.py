@@ -6,6 +6,7 @@ from typing import Any
 
 from modelway import _aws, _gcp
 from modelway._common import is_dns_label
+from modelway.cluster import versions
 from modelway.cluster.eks.arguments import EksApiAccessArgs, EksClusterArgs, EksNetworkArgs, EksNodePoolArgs
 from modelway.cluster.findings import Findings, repeated
 from modelway.cluster.gke import maintenance
@@ -23,11 +24,6 @@ from modelway.cluster.gke.validation_pools import node_pools, zones
 
 LONGEST_NAME = 24
 GROUP = re.compile(r"gke-security-groups@[a-z0-9-]+(\.[a-z0-9-]+)+")
-
-
-def problems(name: str, args: GkeClusterArgs) -> list[str]:
-    """Every problem of the arguments, one sentence each."""
-    return check(name, args).sentences
 
 
 def check(name: str, args: GkeClusterArgs) -> Findings:
@@ -51,6 +47,18 @@ def check(name: str, args: GkeClusterArgs) -> Findings:
             "make it in Google Workspace, with your groups as members",
         )
     check_labels(findings, args.get("labels", {}))
+    return findings
+
+
+def check_upgrade(name: str, args: GkeClusterArgs, current: str) -> Findings:
+    """Whether GKE upgrades a control plane of version `current` to the one of the arguments.
+
+    One minor version at a time (https://docs.cloud.google.com/kubernetes-engine/docs/how-to/upgrading-a-cluster). A
+    cluster that its channel has brought further stays where it is: the provider only ever upgrades
+    (https://github.com/hashicorp/terraform-provider-google/blob/e03b7622a26cf4e878f90bdccaca6aa3d03a7999/google/services/container/resource_container_cluster.go).
+    """
+    findings = Findings(f'GkeCluster("{name}")')
+    versions.check_upgrade(findings, current, args["kubernetes_version"])
     return findings
 
 
