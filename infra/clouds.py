@@ -98,21 +98,27 @@ def cloud_problems(settings: Settings) -> list[Problem]:
     return [*_cluster_problems(settings), *_registry_problems(settings)]
 
 
+def of_cluster(findings: "Findings") -> list[Problem]:
+    """What a component of a cluster found, in the stack's words."""
+    from modelway.cluster.eks import arguments as eks
+    from modelway.cluster.gke import arguments as gke
+
+    kinds: tuple[type, ...] = (
+        *(eks.EksClusterArgs, eks.EksNetworkArgs, eks.EksNodePoolArgs),
+        *(gke.GkeClusterArgs, gke.GkeNetworkArgs, gke.GkeNodePoolArgs, gke.MaintenanceWindowArgs),
+    )
+    return list(_told(CLUSTER, findings, {name for kind in kinds for name in kind.__annotations__}))
+
+
 def _cluster_problems(settings: Settings) -> Iterator[Problem]:
     if isinstance(settings.cluster, EksSettings):
-        from modelway.cluster.eks import arguments as eks
         from modelway.cluster.eks.validation import check as check_eks
 
-        names = {*eks.EksClusterArgs.__annotations__, *eks.EksNetworkArgs.__annotations__}
-        names |= {*eks.EksNodePoolArgs.__annotations__}
-        yield from _told(CLUSTER, check_eks("cluster", eks_args(settings)), names)
+        yield from of_cluster(check_eks("cluster", eks_args(settings)))
     if isinstance(settings.cluster, GkeSettings):
-        from modelway.cluster.gke import arguments as gke
         from modelway.cluster.gke.validation import check as check_gke
 
-        names = {*gke.GkeClusterArgs.__annotations__, *gke.GkeNetworkArgs.__annotations__}
-        names |= {*gke.GkeNodePoolArgs.__annotations__, *gke.MaintenanceWindowArgs.__annotations__}
-        yield from _told(CLUSTER, check_gke("cluster", gke_args(settings)), names)
+        yield from of_cluster(check_gke("cluster", gke_args(settings)))
     if settings.cluster.provider.is_cloud and not settings.gateway.address:
         allowed = "the host under which clients reach the load balancer"
         yield Problem("modelway:gateway.address", "missing", "nothing", allowed, "set address")

@@ -1,5 +1,7 @@
 """Grounds in a cloud: the stack makes its cluster and its registry. Each cloud's SDK is imported by its own ground."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -7,10 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pulumi
 from modelway import ExistingCluster, ExistingRegistry, RestrictedNamespace
 from modelway.cluster.existing import ExistingClusterArgs
+from modelway.cluster.findings import RefusalError
 from modelway.gateway.gateway import GatewayArgs
 from modelway.gateway.load_balancer import LoadBalancerArgs
 
-from infra.clouds import artifact_registry_args, cluster_name, ecr_args, eks_args, gke_args, record_name
+from infra.clouds import artifact_registry_args, cluster_name, ecr_args, eks_args, gke_args, of_cluster, record_name
 from infra.config_cluster import EksSettings, GkeSettings, Provider
 from infra.config_schema import RegistryProvider, Settings
 from infra.credentials import credential_problems
@@ -44,6 +47,15 @@ def named_ground(settings: Settings, ports: Ports) -> Ground:
     return NamedGround(
         settings=settings, ports=ports, kubeconfig=None, identifier="", address=settings.gateway.address or ""
     )
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say in the stack's words what a component refuses once it has asked its cloud."""
+    try:
+        yield
+    except RefusalError as error:
+        raise ProblemError(of_cluster(error.findings)) from None
 
 
 class NamedGround(Ground):
@@ -111,7 +123,8 @@ class AwsGround(CloudGround):
         """The cluster of the stack."""
         from modelway import EksCluster
 
-        return EksCluster("cluster", eks_args(self.settings), pulumi.ResourceOptions(providers=[self.cloud]))
+        with told():
+            return EksCluster("cluster", eks_args(self.settings), pulumi.ResourceOptions(providers=[self.cloud]))
 
     def registry(self, cluster: Any, namespace: RestrictedNamespace) -> "EcrRegistry | ExistingRegistry":
         """ECR, or a registry that exists."""
@@ -148,7 +161,8 @@ class GoogleGround(CloudGround):
         """The cluster of the stack."""
         from modelway import GkeCluster
 
-        return GkeCluster("cluster", gke_args(self.settings), pulumi.ResourceOptions(providers=[self.cloud]))
+        with told():
+            return GkeCluster("cluster", gke_args(self.settings), pulumi.ResourceOptions(providers=[self.cloud]))
 
     def registry(self, cluster: Any, namespace: RestrictedNamespace) -> "ArtifactRegistry | ExistingRegistry":
         """Artifact Registry, or a registry that exists."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 from modelway import Gateway, Keda, LogCollector, ModelService, MonitoringStack, RestrictedNamespace
@@ -14,7 +14,8 @@ from pulumi.runtime import config as pulumi_config
 from infra.alerting import WHERE as MONITORING
 from infra.alerting import has_secrets, plain_secret
 from infra.autoscaling import autoscaling_args, installs_keda, sleepers, sleeping_sentence
-from infra.config_schema import Access, ModelSettings, RuntimeName, Settings, VersionSettings
+from infra.config_schema import Access, ModelSettings, Provider, RuntimeName, Settings, VersionSettings
+from infra.credentials import credential_problems
 from infra.edge import access_of, gateway_args, keys_are_needed, service_args
 from infra.evaluation import report_problems
 from infra.fetching import deployed_digest, fetch_args
@@ -32,19 +33,33 @@ from infra.serving import container_args
 from infra.settings import load, read_lock, resolve_image
 from tools.problem import Problem, ProblemError
 
+if TYPE_CHECKING:
+    from infra.ground import Cluster
+
 
 def main() -> None:
     """Entry of the Pulumi program; problems of the config end it with their sentences and no traceback."""
     try:
-        settings = load(_raw_config(), pulumi.get_stack())
+        settings = _settings(_raw_config())
         _check_secrets(settings)
         images = _images(settings)
         _check_reports(settings, images)
         ground = ground_of(settings)
         experiments = {model.name: experiment_args(model, ground) for model in settings.models}
+        cluster = ground.cluster()
     except ProblemError as error:
         raise pulumi.RunError(str(error)) from None
-    _build(settings, ground, images, experiments)
+    _build(settings, ground, cluster, images, experiments)
+
+
+def _settings(raw: Mapping[str, Any]) -> Settings:
+    """The stack's settings; whoever has no credentials is told so with all that is wrong with the config."""
+    try:
+        return load(raw, pulumi.get_stack())
+    except ProblemError as error:
+        asked = raw.get("modelway:cluster")
+        named = [each for each in Provider if isinstance(asked, dict) and asked.get("provider") == each]
+        raise ProblemError([*error.problems, *(lack for each in named for lack in credential_problems(each))]) from None
 
 
 def _raw_config() -> dict[str, Any]:
@@ -94,10 +109,10 @@ def _check_secrets(settings: Settings) -> None:
 def _build(
     settings: Settings,
     ground: Ground,
+    cluster: "Cluster",
     images: dict[tuple[str, str], str],
     experiments: dict[str, dict[str, Any]],
 ) -> None:
-    cluster = ground.cluster()
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     namespace = RestrictedNamespace("models", {"name": MODELS_NAMESPACE, "routes": True}, inside)
     registry = ground.registry(cluster, namespace)

@@ -263,7 +263,7 @@ class Mocks(pulumi.runtime.Mocks):
     def new_resource(self, args):
         return args.name, {**args.inputs, "stdout": ""}
     def call(self, args):
-        return {**args.args, "id": "x", "version": "v1", "number": "1"}
+        return {**args.args, "id": "x", "version": "v1", "number": "1", "names": []}
 
 pulumi.runtime.set_mocks(Mocks(), project="modelway", stack=sys.argv[1], preview=True)
 document = yaml.safe_load(open(f"stacks/Pulumi.{sys.argv[1]}.yaml"))
