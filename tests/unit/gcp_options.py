@@ -23,6 +23,11 @@ def protection(recorded: Recorded) -> None:
     assert _with(recorded, "protect") == dict.fromkeys(names, True)
 
 
+def deaths(recorded: Recorded) -> None:
+    """Node pools are not deleted one by one where the cluster goes."""
+    assert _with(recorded, "deleted_with") == dict.fromkeys(POOLS, "cluster-control-plane")
+
+
 def parents(recorded: Recorded) -> None:
     """Every child hangs from the component."""
     found = {name: options["parent"] for name, options in recorded.options.items()}
@@ -74,5 +79,5 @@ def registry_order(recorded: Recorded) -> None:
     needs(recorded, "registry-agent-artifactregistry", "registry-service-artifactregistry")
 
 
-CLUSTER_CHECKS = (protection, parents, order, provider, others_change)
+CLUSTER_CHECKS = (protection, deaths, parents, order, provider, others_change)
 REGISTRY_CHECKS = (registry_protection, registry_order)

@@ -63,8 +63,14 @@ def create(
         upgrade_settings=gcp.container.NodePoolUpgradeSettingsArgs(strategy="SURGE", max_surge=1, max_unavailable=0),
         network_config=gcp.container.NodePoolNetworkConfigArgs(enable_private_nodes=True),
         node_config=_config(site, pool, parts.nodes, spot),
-        # The number belongs to whoever scales the pool.
-        opts=site.child(depends_on=[*parts.nodes.grants, *parts.network.ways_out], ignore_changes=["initialNodeCount"]),
+        opts=site.child(
+            depends_on=[*parts.nodes.grants, *parts.network.ways_out],
+            # A cluster takes its nodes along
+            # (https://docs.cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters/delete).
+            deleted_with=cluster,
+            # The number belongs to whoever scales the pool.
+            ignore_changes=["initialNodeCount"],
+        ),
     )
 
 

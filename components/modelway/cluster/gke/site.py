@@ -21,6 +21,7 @@ class Place:
     def child(
         self,
         depends_on: Sequence[pulumi.Resource] = (),
+        deleted_with: pulumi.Resource | None = None,
         protect: bool = False,
         ignore_changes: Sequence[str] = (),
     ) -> pulumi.ResourceOptions:
@@ -28,6 +29,7 @@ class Place:
         return pulumi.ResourceOptions(
             parent=self.component,
             depends_on=list(depends_on) or None,
+            deleted_with=deleted_with,
             protect=True if protect and self.production else None,
             ignore_changes=list(ignore_changes) or None,
         )
