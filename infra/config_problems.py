@@ -1,7 +1,8 @@
 """Turns what pydantic found in the stack config into one sentence per problem."""
 
+import copy
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, Tag, ValidationError
@@ -24,6 +25,21 @@ TYPES = {
 def problems_of(error: ValidationError, root: type[BaseModel]) -> list[Problem]:
     """Every error as a problem, in the order of the config."""
     return [_problem(details, root) for details in error.errors(include_url=False)]
+
+
+def without_unknown(config: Mapping[str, Any], error: ValidationError) -> dict[str, Any] | None:
+    """The config less its unknown keys, where nothing else is wrong with its types; else None."""
+    found = error.errors(include_url=False)
+    if any(details["type"] != "extra_forbidden" for details in found):
+        return None
+    rest: dict[str, Any] = copy.deepcopy(dict(config))
+    for details in found:
+        *way, name = (part for part in details["loc"] if not _is_added(part))
+        place: Any = rest
+        for part in way:
+            place = place[part]
+        del place[name]
+    return rest
 
 
 def _problem(details: ErrorDetails, root: type[BaseModel]) -> Problem:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from infra.alerting import WHERE, plain_secret_problems
 from infra.config_consistency import consistency_problems, raw_consistency_problems
-from infra.config_problems import problems_of
+from infra.config_problems import problems_of, without_unknown
 from infra.config_schema import DIGEST, ModelSettings, Settings, VersionSettings
 from infra.config_section import ENCRYPTED
 from infra.fetching import source_problems, with_sources
@@ -28,7 +28,7 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
 
     `raw` maps `modelway:KEY` to plain data; keys of other namespaces are left alone.
     """
-    settings = _parsed(raw)
+    settings = _parsed(raw, stack)
     if problems := source_problems(settings, stack):
         raise ProblemError(problems + consistency_problems(settings, stack))
     settings = with_sources(settings, stack)
@@ -37,13 +37,16 @@ def load(raw: Mapping[str, Any], stack: str) -> Settings:
     return rolled_back(settings)
 
 
-def _parsed(raw: Mapping[str, Any]) -> Settings:
+def _parsed(raw: Mapping[str, Any], stack: str | None = None) -> Settings:
+    """Types alone; where a `stack` has unknown keys, the rest is held to its rules, so that all is told at once."""
     own = {key.partition(":")[2]: value for key, value in raw.items() if key.startswith(f"{PROJECT_NAME}:")}
     try:
         return Settings.model_validate(own)
     except ValidationError as error:
-        problems = problems_of(error, Settings)
-        raise ProblemError(problems + raw_consistency_problems(own)) from None
+        problems, rest = problems_of(error, Settings), without_unknown(own, error)
+        if stack is None or rest is None:
+            raise ProblemError(problems + raw_consistency_problems(own)) from None
+        raise ProblemError(problems + consistency_problems(Settings.model_validate(rest), stack)) from None
 
 
 def load_file(path: Path, stack: str) -> Settings:
