@@ -45,6 +45,7 @@ class Pack(analyzer_pb2_grpc.AnalyzerServicer):
     def __init__(self) -> None:
         self._levels: dict[str, Any] = {}
         self._options: dict[str, Mapping[str, Any]] = {}
+        self._inputs: dict[str, dict[str, Any]] = {}
         self._set("advisory", {})
 
     def _set(self, level: str, policies: Mapping[str, Any]) -> None:
@@ -123,21 +124,26 @@ class Pack(analyzer_pb2_grpc.AnalyzerServicer):
 
     def Analyze(self, request: Any, context: Any) -> Any:
         """Judge one resource by itself."""
-        data = _object(request)
         found: list[Violation] = []
-        for rule in self._active() if data else ():
-            found += judge_object(rule, data or {}, self._options[rule.name])
+        if data := _object(request):
+            self._inputs[request.urn] = data
+            for rule in self._active():
+                found += judge_object(rule, data, self._options[rule.name])
         return analyzer_pb2.AnalyzeResponse(diagnostics=[self._diagnostic(each, request.urn) for each in found])
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         """Judge the relations between all resources of the stack."""
-        pairs = [(data, resource.urn) for resource in request.resources if (data := _object(resource))]
+        pairs = [(data, resource.urn) for resource in request.resources if (data := self._deployed(resource))]
         urns = {id(data): urn for data, urn in pairs}
         found: list[Violation] = []
         for rule in self._active():
             found += judge_stack(rule, [data for data, _ in pairs], self._options[rule.name])
         diagnostics = [self._diagnostic(each, urns.get(id(each.subject), "")) for each in found]
         return analyzer_pb2.AnalyzeResponse(diagnostics=diagnostics)
+
+    def _deployed(self, resource: Any) -> dict[str, Any] | None:
+        # Before the cluster is there, a preview has no outputs of what goes into it: what the program says stands in.
+        return self._inputs.get(resource.urn) if not resource.properties.fields else _object(resource)
 
     def Remediate(self, request: Any, context: Any) -> Any:
         """Nothing: the rules change no resource."""
