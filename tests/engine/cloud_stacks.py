@@ -109,8 +109,8 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def clouds(folder: Path, environment: Mapping[str, str]) -> Clouds:
-    """A checkout below `folder` with the recorder on its PATH."""
+def clouds(folder: Path, environment: Mapping[str, str], others: Mapping[str, str] | None = None) -> Clouds:
+    """A checkout below `folder` with the recorder on its PATH; `others` are last words on the environment."""
     (folder / "recorder").mkdir(parents=True)
     for package in PACKAGES:
         launcher = folder / "recorder" / f"pulumi-resource-{package}"
@@ -127,4 +127,4 @@ def clouds(folder: Path, environment: Mapping[str, str]) -> Clouds:
         "AWS_PROFILE": "recorded",
         "GOOGLE_OAUTH_ACCESS_TOKEN": "recorded",
     }
-    return Clouds(checkout(folder / "checkout", {**environment, **more}, ""), folder)
+    return Clouds(checkout(folder / "checkout", {**environment, **more, **(others or {})}, ""), folder)

@@ -160,6 +160,29 @@ def test_a_relation_is_told_at_the_resource_that_lacks_it() -> None:
     ]
 
 
+def test_what_has_no_outputs_yet_is_judged_by_its_inputs() -> None:
+    kinds = {"Deployment": "kubernetes:apps/v1:Deployment", "Service": "kubernetes:core/v1:Service"}
+    objects = [each for each in document()["base"] if each["kind"] in kinds]
+    full, empty = (
+        analyzer_pb2.AnalyzeStackRequest(
+            resources=[
+                analyzer_pb2.AnalyzerResource(
+                    type=kinds[each["kind"]], urn=each["kind"], properties=struct(each if outputs else {})
+                )
+                for each in objects
+            ]
+        )
+        for outputs in (True, False)
+    )
+    judge = pack(environment="production")
+    for each in full.resources:
+        request = analyzer_pb2.AnalyzeRequest(type=each.type, urn=each.urn, properties=each.properties)
+        judge.Analyze(request, Context())
+    said = judge.AnalyzeStack(full, Context()).diagnostics
+    assert {each.policyName for each in said} >= {"disruption-budget", "network-policy"}
+    assert list(judge.AnalyzeStack(empty, Context()).diagnostics) == list(said)
+
+
 def test_name_and_version_of_the_pack_are_those_of_its_file() -> None:
     file = yaml.safe_load((PROJECT / "policies/PulumiPolicy.yaml").read_text())
     info = pack().GetAnalyzerInfo(empty_pb2.Empty(), Context())
