@@ -30,7 +30,7 @@ from infra.engine.stack import LeanStack, StateWorkspace
 from infra.engine.toolset import Toolset
 from infra.engine.workspace import ENCRYPTION_KEYS, StackFiles, prepare
 from infra.policies import Policies, advice_lines
-from tools.problem import ProblemError
+from tools.problem import Problem, ProblemError
 
 Program = Callable[[], None]
 PROJECT_NAME = "modelway"
@@ -102,7 +102,8 @@ class Engine:
         )
 
     def destroy(self) -> Outcome:
-        """Delete every resource of the stack. Raises as `up` does."""
+        """Delete every resource of the stack, or none where one of them is protected. Raises as `up` does."""
+        self._refuse_protected()
         self._finish_pending()
         return self._run("down", lambda on_event: self._stack.destroy(on_event=on_event, show_secrets=False))
 
@@ -138,6 +139,14 @@ class Engine:
             self._say(line)
         seconds, resources = time.monotonic() - started, tuple(recorder.resources.values())
         return Outcome(dict(recorder.counts), seconds, tuple(recorder.changes), resources=resources)
+
+    def _refuse_protected(self) -> None:
+        # The engine would delete everything up to the first of them, and leave a cluster that serves nothing.
+        resources = (self._state.get("deployment") or {}).get("resources") or ()
+        if kept := sorted(each["urn"].rpartition("::")[2] for each in resources if each.get("protect")):
+            what, got = "resources are protected from deletion", ", ".join(kept)
+            fix = f"set modelway:environment to staging and run `modelway up {self._stack.name}` first, if all may go"
+            raise ProblemError([Problem(f"stack {self._stack.name}", what, got, "a stack without any", fix)])
 
     def _finish_pending(self) -> None:
         deployment = self._state.get("deployment") or {}

@@ -29,7 +29,8 @@ def program(given: dict[str, Any]) -> None:
         raise ProblemError(PROBLEMS)
     for name, data in given["objects"].items():
         metadata = {"name": name, "namespace": "models"}
-        pulumi.CustomResource("kubernetes:core/v1:ConfigMap", name, {"metadata": metadata, "data": data})
+        opts = pulumi.ResourceOptions(protect=name in given.get("protected", ()))
+        pulumi.CustomResource("kubernetes:core/v1:ConfigMap", name, {"metadata": metadata, "data": data}, opts)
     if given.get("fails") == "value":
         raise ValueError("replicas: must be at least 1: got 0, allowed 1 or more; raise it.")
     pulumi.export("urls", {"breast-cancer": ["http://127.0.0.1:8080/breast-cancer/predict"]})

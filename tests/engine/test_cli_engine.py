@@ -139,6 +139,19 @@ def test_up_preview_up_and_destroy_say_what_they_do(trial: Trial) -> None:
     assert trial.objects() == []
 
 
+def test_destroy_deletes_nothing_while_something_is_protected(trial: Trial) -> None:
+    trial.run("up", protected=["second"])
+    before = trial.objects()
+    _, err = trial.run("destroy", status=1)
+    assert err.splitlines()[-1] == (
+        "stack trial: resources are protected from deletion: got second, allowed a stack without any; set "
+        "modelway:environment to staging and run `modelway up trial` first, if all may go."
+    )
+    assert trial.objects() == before != []
+    trial.run("up")
+    assert "3 deleted" in trial.run("destroy")[0]
+
+
 def test_every_problem_of_the_config_is_one_sentence_without_a_traceback(trial: Trial) -> None:
     _, err = trial.run("preview", status=1, fails="problems")
     assert err.splitlines()[1:] == [
