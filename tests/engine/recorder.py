@@ -15,6 +15,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto.provider_pb2_grpc import add_ResourceProviderServicer_to_server
 
 from tests.engine import recorder_facts
+from tests.engine.force_new import FORCE_NEW
 from tools.plugins import wire
 from tools.plugins.kubernetes.__main__ import Kubernetes
 from tools.plugins.wire import UNKNOWN, answers, decode, encode, reveal
@@ -39,7 +40,8 @@ class Recorded(wire.Target):
 
     def __init__(self, token: str) -> None:
         self.token = token
-        self.replaces = tuple(rule.path for rule in recorder_facts.FORCE_NEW.get(token, ()))
+        if token in FORCE_NEW:
+            self.replaces = FORCE_NEW[token].paths
         if token.startswith("kubernetes:"):
             self.replaces = ("metadata.name", "metadata.namespace")
 
@@ -83,13 +85,13 @@ class Recorded(wire.Target):
     def delete(self, request: Any, state: Any) -> None:
         """Gone at once."""
         note("delete", self.token, self.name(request))
-        if self.token in CLUSTERS:
+        if self.token in CLUSTERS and "name" in state:
             recorder_facts.remember(state["name"], None)
 
     def run(self, inputs: Any) -> None:
         """A cluster runs from now on in the version that it is told."""
-        if self.token in CLUSTERS:
-            recorder_facts.remember(inputs["name"], inputs[CLUSTERS[self.token]])
+        if self.token in CLUSTERS and "name" in inputs:
+            recorder_facts.remember(inputs["name"], inputs.get(CLUSTERS[self.token]))
 
 
 class Cloud(wire.Plugin):

@@ -1,88 +1,14 @@
-"""What the recorder knows of the clouds: outputs that only a creation gives, and properties that force a new resource."""
+"""What the recorder knows of the clouds: outputs that only a creation gives, and answers to questions."""
 
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tools.plugins.wire import Refusal
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 PROJECT_NUMBER = "123456789012"
-
-
-class ForceNew(NamedTuple):
-    """A property whose change needs a new resource, and where the provider says so."""
-
-    path: str
-    source: str
-
-
-_AWS = "https://github.com/hashicorp/terraform-provider-aws/blob/"
-_GOOGLE = "https://github.com/hashicorp/terraform-provider-google/blob/"
-_CLUSTER = f"{_AWS}00555dc5b38f92abbfa230badea0ed0754cea81e/internal/service/eks/cluster.go"
-_GROUP = f"{_AWS}012e0a32f0686212f447447fd3d81c3d0ce256ad/internal/service/eks/node_group.go"
-_KEY = f"{_AWS}00a35305dc1b297a6fcdecdfbba33f1e63c3da39/internal/service/kms/key.go"
-_ECR = f"{_AWS}0072eea2d6046230a1fb7717741c17fd2122175e/internal/service/ecr/repository.go"
-_GKE = f"{_GOOGLE}0297605c600111e010e09edb39901e0806b00a9a/google/services/container/resource_container_cluster.go"
-_POOL = (
-    "https://github.com/hashicorp/terraform-provider-google-beta/blob/003e704f3654c1de10e8bd51316f47171d342c51/"
-    "google-beta/services/container/resource_container_node_pool.go"
-)
-_CRYPTO_KEY = f"{_GOOGLE}07fc8657afe854e6679f9e01de04f96955a1f910/google/services/kms/resource_kms_crypto_key.go"
-_REPOSITORY = (
-    f"{_GOOGLE}07fc8657afe854e6679f9e01de04f96955a1f910/google/services/artifactregistry/"
-    "resource_artifact_registry_repository.go"
-)
-
-FORCE_NEW: dict[str, tuple[ForceNew, ...]] = {
-    "aws:eks/cluster:Cluster": (
-        ForceNew("name", _CLUSTER),
-        ForceNew("roleArn", _CLUSTER),
-        ForceNew("bootstrapSelfManagedAddons", _CLUSTER),
-        ForceNew("accessConfig.bootstrapClusterCreatorAdminPermissions", _CLUSTER),
-        ForceNew("kubernetesNetworkConfig.serviceIpv4Cidr", _CLUSTER),
-        ForceNew("computeConfig.nodeRoleArn", _CLUSTER),
-    ),
-    "aws:eks/nodeGroup:NodeGroup": (
-        ForceNew("amiType", _GROUP),
-        ForceNew("capacityType", _GROUP),
-        ForceNew("clusterName", _GROUP),
-        ForceNew("instanceTypes", _GROUP),
-        ForceNew("launchTemplate.id", _GROUP),
-        ForceNew("nodeGroupName", _GROUP),
-        ForceNew("nodeRoleArn", _GROUP),
-        ForceNew("subnetIds", _GROUP),
-    ),
-    "aws:kms/key:Key": (ForceNew("customerMasterKeySpec", _KEY), ForceNew("keyUsage", _KEY)),
-    "aws:ecr/repository:Repository": (ForceNew("name", _ECR), ForceNew("encryptionConfigurations", _ECR)),
-    "gcp:container/cluster:Cluster": (
-        ForceNew("project", _GKE),
-        ForceNew("subnetwork", _GKE),
-        ForceNew("ipAllocationPolicy", _GKE),
-        ForceNew("networkingMode", _GKE),
-        ForceNew("privateClusterConfig.enablePrivateNodes", _GKE),
-    ),
-    "gcp:container/nodePool:NodePool": (
-        ForceNew("project", _POOL),
-        ForceNew("cluster", _POOL),
-        ForceNew("location", _POOL),
-        ForceNew("maxPodsPerNode", _POOL),
-    ),
-    "gcp:kms/cryptoKey:CryptoKey": (
-        ForceNew("keyRing", _CRYPTO_KEY),
-        ForceNew("name", _CRYPTO_KEY),
-        ForceNew("purpose", _CRYPTO_KEY),
-        ForceNew("destroyScheduledDuration", _CRYPTO_KEY),
-    ),
-    "gcp:artifactregistry/repository:Repository": (
-        ForceNew("repositoryId", _REPOSITORY),
-        ForceNew("format", _REPOSITORY),
-        ForceNew("kmsKeyName", _REPOSITORY),
-        ForceNew("location", _REPOSITORY),
-    ),
-}
-"""Read on 2026-11-23 as `ForceNew: true` of the schemas."""
 
 
 def computed(token: str, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.cloud_stacks import SECRETS, STACKS, Clouds, clouds, forms
+from tests.engine.force_new import FORCE_NEW
 
 pytestmark = pytest.mark.engine
 PREVIEW_SECONDS = 15.0
@@ -92,6 +93,12 @@ def check_order_of_deletion(made: Clouds) -> None:
     assert (balancer, volume) == (sorted(balancer), sorted(volume))
 
 
+def check_types(made: Clouds) -> None:
+    types = {each["type"] for each in made.noted("create") if not each["type"].startswith("kubernetes:")}
+    # Of each type it is known what replaces it.
+    assert types - FORCE_NEW.keys() == set()
+
+
 def check_what_dies_with_the_cluster(made: Clouds) -> None:
     inside = tuple(f":{name}" for name in INSIDE)
     made_there = {each["name"] for each in made.noted("create") if each["type"].endswith(inside)}
@@ -138,6 +145,7 @@ def test_a_stack_lives_from_preview_to_an_empty_state(made: Clouds, stack: str) 
     print(f"preview {planned['seconds']:.1f} s ({planned['cpu_seconds']:.1f} s of processors), {count} resources")
     deployed = made.up(stack)
     check_order_of_creation(made)
+    check_types(made)
     again = made.work.pulumi("preview", "-s", stack, "--diff")
     assert f"{count} unchanged" in again
     check_critical_path(made.work.resources(stack))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.cloud_stacks import Clouds, clouds
+from tests.engine.force_new import FORCE_NEW
 
 pytestmark = pytest.mark.engine
 KEPT = (
@@ -37,6 +38,8 @@ def steps(made: Clouds, stack: str) -> dict[str, set[str]]:
         if step["op"] not in ("same", "create"):
             kind = step["urn"].split("$")[-1].split("::")[0].removeprefix("urn:pulumi:")
             found.setdefault(step["op"], set()).add(f"{kind} {step['urn'].rpartition('::')[2]}")
+    types = {each["type"] for each in made.noted("create") if not each["type"].startswith("kubernetes:")}
+    assert types - FORCE_NEW.keys() == set()
     return found
 
 
@@ -111,8 +114,7 @@ def test_upgrades_changed_pools_and_another_kubeconfig_replace_nothing_on_gke(ma
     assert "pulumi:providers:kubernetes cluster-kubernetes" in changed["update"]
     assert replaced(changed) == set()
     # The same table does see replacements where Google needs them.
-    made.change(stack, "cluster", name="other", nodePools=[{**pool, "spot": True}])
-    made.change(stack, "registry", repository="other")
-    keys = {"cluster-keys", "cluster-secrets-key", "cluster-disks-key"}
+    made.change(stack, "cluster", region="europe-west1", zones=["europe-west1-b", "europe-west1-c"], nodePools=[pool])
+    keys = {"cluster-keys", "cluster-secrets-key", "cluster-disks-key", "registry-keys", "registry-images-key"}
     names = {"cluster-control-plane", "cluster-pool-base", "cluster-kubernetes", "registry-repository", *keys}
     assert replaced(steps(made, stack)) == names

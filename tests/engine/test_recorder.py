@@ -9,13 +9,11 @@ from pulumi import automation as auto
 
 from tests.engine.cloud_stacks import clouds
 from tests.engine.conftest import Stack
-from tests.engine.recorder_facts import FORCE_NEW
+from tests.engine.force_new import FORCE_NEW
 
 pytestmark = pytest.mark.engine
 RULES = {
-    f"{token.rpartition(':')[2]}-{rule.path}": (token, rule.path)
-    for token, rules in FORCE_NEW.items()
-    for rule in rules
+    f"{token.rpartition(':')[2]}-{path}": (token, path) for token, marked in FORCE_NEW.items() for path in marked.paths
 }
 
 
