@@ -25,6 +25,9 @@ class AmazonMonitoringArgs(TypedDict):
     """Role that deploys, in whose account all of it lies."""
     cluster_name: str
     """Name of the EKS cluster whose models are watched."""
+    running_cluster: NotRequired[pulumi.Input[str]]
+    """The same name, known once the cluster runs pods, where it is of the same program: what lies in the cluster waits
+    for it. Defaults to `cluster_name`."""
     kubernetes_version: str
     """Minor version of the cluster, such as `1.35`: it decides the version of the add-on."""
     production: bool

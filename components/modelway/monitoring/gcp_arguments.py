@@ -22,6 +22,9 @@ class GoogleMonitoringArgs(TypedDict):
     """Region of the cluster."""
     cluster_name: str
     """What `remote_write.cluster` of the `MonitoringStack` says: the alerts ask for series with this label."""
+    running_cluster: NotRequired[pulumi.Input[str]]
+    """The same name, known once the cluster runs, where it is of the same program: the project has the names of its
+    service accounts from its first cluster on. Defaults to `cluster_name`."""
     slos: list[SloArgs]
     """Objectives, at most one per version: those of the `MonitoringStack` in the cluster."""
     page_emails: NotRequired[list[str]]
