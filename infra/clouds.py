@@ -105,14 +105,14 @@ def _cluster_problems(settings: Settings) -> Iterator[Problem]:
 
         names = {*eks.EksClusterArgs.__annotations__, *eks.EksNetworkArgs.__annotations__}
         names |= {*eks.EksNodePoolArgs.__annotations__}
-        yield from _told(CLUSTER, check_eks("cluster", eks_args(settings)), names)
+        yield from told(CLUSTER, check_eks("cluster", eks_args(settings)), names)
     if isinstance(settings.cluster, GkeSettings):
         from modelway.cluster.gke import arguments as gke
         from modelway.cluster.gke.validation import check as check_gke
 
         names = {*gke.GkeClusterArgs.__annotations__, *gke.GkeNetworkArgs.__annotations__}
         names |= {*gke.GkeNodePoolArgs.__annotations__, *gke.MaintenanceWindowArgs.__annotations__}
-        yield from _told(CLUSTER, check_gke("cluster", gke_args(settings)), names)
+        yield from told(CLUSTER, check_gke("cluster", gke_args(settings)), names)
     if settings.cluster.provider.is_cloud and not settings.gateway.address:
         allowed = "the host under which clients reach the load balancer"
         yield Problem("modelway:gateway.address", "missing", "nothing", allowed, "set address")
@@ -150,16 +150,16 @@ def _made_registry(settings: Settings) -> Iterator[Problem]:
         from modelway.registry.ecr_arguments import check as check_ecr
 
         found = check_ecr("registry", ecr_args(settings, settings.cluster))
-        yield from _told(REGISTRY, found, {*EcrRegistryArgs.__annotations__}, ("region",))
+        yield from told(REGISTRY, found, {*EcrRegistryArgs.__annotations__}, ("region",))
     elif isinstance(settings.cluster, GkeSettings) and settings.registry.provider is RegistryProvider.ARTIFACT_REGISTRY:
         from modelway.registry.artifact_registry_arguments import ArtifactRegistryArgs
         from modelway.registry.artifact_registry_arguments import check as check_artifact_registry
 
         found = check_artifact_registry("registry", artifact_registry_args(settings, settings.cluster))
-        yield from _told(REGISTRY, found, {*ArtifactRegistryArgs.__annotations__}, ("region", "project", "labels"))
+        yield from told(REGISTRY, found, {*ArtifactRegistryArgs.__annotations__}, ("region", "project", "labels"))
 
 
-def _told(where: str, findings: "Findings", names: set[str], said: tuple[str, ...] = ()) -> Iterator[Problem]:
+def told(where: str, findings: "Findings", names: set[str], said: tuple[str, ...] = ()) -> Iterator[Problem]:
     """Findings of a component in the stack's words, less those on arguments that the cluster `said` already."""
     spelled = spelling({*names, *_RENAMED})
     for each in findings.found:

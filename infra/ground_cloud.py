@@ -10,11 +10,12 @@ from modelway.cluster.existing import ExistingClusterArgs
 from modelway.gateway.gateway import GatewayArgs
 from modelway.gateway.load_balancer import LoadBalancerArgs
 
+from infra.cloud_monitoring import amazon_args, google_args, sending_args
 from infra.clouds import artifact_registry_args, cluster_name, ecr_args, eks_args, gke_args, record_name
 from infra.config_cluster import EksSettings, GkeSettings, Provider
 from infra.config_schema import RegistryProvider, Settings
 from infra.credentials import credential_problems
-from infra.ground import Ground
+from infra.ground import CloudMonitoring, Ground
 from tools.node.layout import Ports
 from tools.problem import ProblemError
 
@@ -123,6 +124,17 @@ class AwsGround(CloudGround):
         args["pull_role_arns"] = cluster.node_role_arns
         return EcrRegistry("registry", args, pulumi.ResourceOptions(providers=[self.cloud]))
 
+    def cloud_monitoring(self, cluster: Any) -> CloudMonitoring:
+        """Amazon Managed Service for Prometheus, and CloudWatch."""
+        from modelway import AmazonMonitoring
+
+        # The provider comes after the nodes, on which the add-on runs.
+        running = pulumi.Output.all(cluster.name, cluster.provider.urn).apply(lambda known: str(known[0]))
+        args = amazon_args(self.settings, self.eks, running)
+        made = AmazonMonitoring("watch", args, pulumi.ResourceOptions(providers=[self.cloud]))
+        topics = {"page_topic_arn": made.page_topic_arn, "ticket_topic_arn": made.ticket_topic_arn}
+        return CloudMonitoring(sending_args(self.settings, made.remote_write_url), topics)
+
 
 class GoogleGround(CloudGround):
     """GKE and Artifact Registry."""
@@ -159,3 +171,12 @@ class GoogleGround(CloudGround):
         args = artifact_registry_args(self.settings, self.gke)
         args["pull_service_accounts"] = cluster.node_service_accounts
         return ArtifactRegistry("registry", args, pulumi.ResourceOptions(providers=[self.cloud]))
+
+    def cloud_monitoring(self, cluster: Any) -> CloudMonitoring:
+        """Google Cloud Managed Service for Prometheus, and Cloud Monitoring."""
+        from modelway import GoogleMonitoring
+
+        args = google_args(self.settings, self.gke, cluster.name)
+        made = GoogleMonitoring("watch", args, pulumi.ResourceOptions(providers=[self.cloud]))
+        channels = {"page_channels": made.page_channels, "ticket_channels": made.ticket_channels}
+        return CloudMonitoring(sending_args(self.settings, made.remote_write_url), channels)

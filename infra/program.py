@@ -8,6 +8,7 @@ import pulumi
 from modelway import Gateway, Keda, LogCollector, ModelService, MonitoringStack, RestrictedNamespace
 from modelway.gateway.api_keys import api_keys_secret
 from modelway.logging.collector import LogCollectorArgs
+from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
@@ -83,8 +84,9 @@ def _check_reports(settings: Settings, images: Mapping[tuple[str, str], str]) ->
 
 def _check_secrets(settings: Settings) -> None:
     """Nothing that authenticates stands in plain text in the stack file; the engine knows which keys are encrypted."""
-    if has_secrets(settings.monitoring) and not pulumi_config.is_config_secret(MONITORING):
-        raise ProblemError([plain_secret("receivers")])
+    for part in ("receivers", "cloud"):
+        if has_secrets(settings.monitoring, part) and not pulumi_config.is_config_secret(MONITORING):
+            raise ProblemError([plain_secret(part)])
     if settings.monitoring.grafana is not None and not pulumi_config.is_config_secret(MONITORING):
         raise ProblemError([plain_secret(PASSWORD)])
     if settings.logs and settings.logs.authorization and not pulumi_config.is_config_secret(LOGS):
@@ -112,16 +114,7 @@ def _build(
         args = {**_service_args(settings, model, gateway, pull_secret, images), **experiments[model.name]}
         services[model.name] = ModelService(model.name, cast(ModelServiceArgs, args), ready)
     if settings.monitoring.enabled:
-        observing = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, gateway])
-        monitoring = MonitoringStack(
-            "monitoring",
-            {**ground.monitoring_args(), "slos": slo_args(settings), "quality": quality_args(settings)},
-            observing,
-        )
-        pulumi.export("prometheus_url", monitoring.prometheus_url)
-        pulumi.export("prometheus_namespace", monitoring.namespace)
-        pulumi.export("alertmanager_url", monitoring.alertmanager_url)
-        pulumi.export("grafana_url", monitoring.grafana_url)
+        _monitor(settings, ground, cluster, [namespace, gateway])
     if (collecting := log_args(settings)) is not None:
         if image := ground.image(LOG_COLLECTOR):
             collecting["image"] = image
@@ -131,6 +124,21 @@ def _build(
         pulumi.export("gateway_tls_secret", gateway.tls_secret)
     pulumi.export("urls", {name: service.urls for name, service in services.items()})
     pulumi.export("versions", {name: service.versions for name, service in services.items()})
+
+
+def _monitor(settings: Settings, ground: Ground, cluster: Any, after: list[pulumi.Resource]) -> None:
+    args = {**ground.monitoring_args(), "slos": slo_args(settings), "quality": quality_args(settings)}
+    watching = ground.cloud_monitoring(cluster) if settings.monitoring.cloud is not None else None
+    if watching is not None:
+        args["remote_write"] = watching.sending
+    opts = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=after)
+    monitoring = MonitoringStack("monitoring", cast(MonitoringStackArgs, args), opts)
+    pulumi.export("prometheus_url", monitoring.prometheus_url)
+    pulumi.export("prometheus_namespace", monitoring.namespace)
+    pulumi.export("alertmanager_url", monitoring.alertmanager_url)
+    pulumi.export("grafana_url", monitoring.grafana_url)
+    for name, value in watching.outputs.items() if watching else ():
+        pulumi.export(name, value)
 
 
 def _scalers(settings: Settings, ground: Ground, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:

@@ -149,7 +149,7 @@ def test_the_pod_reaches_the_cloud_and_the_identity_of_its_node() -> None:
         ),
         (
             {**AMAZON, "cluster": "a b"},
-            "remote_write.cluster: no name of a cluster: got 'a b', allowed letters, digits, '-' and '_', at most 63; "
+            "remote_write.cluster: no name of a cluster: got 'a b', allowed letters, digits, '-' and '_', at most 100; "
             "correct it.",
         ),
     ],

@@ -41,6 +41,11 @@ class GoogleMonitoringArgs(TypedDict):
 
 def problems(name: str, args: GoogleMonitoringArgs) -> list[str]:
     """Every problem of the arguments, one sentence each."""
+    return check(name, args).sentences
+
+
+def check(name: str, args: GoogleMonitoringArgs) -> Findings:
+    """Everything wrong with the arguments."""
     findings = Findings(f'GoogleMonitoring("{name}")')
     for key in args:
         findings.one_of(key, "unknown argument", key, list(GoogleMonitoringArgs.__annotations__))
@@ -61,7 +66,7 @@ def problems(name: str, args: GoogleMonitoringArgs) -> list[str]:
         for address in repeated(addresses):
             findings.add(key, "named twice", repr(address), "each once", "remove one")
     _slos(findings, args["slos"])
-    return findings.sentences
+    return findings
 
 
 def _slos(findings: Findings, slos: list[SloArgs]) -> None:

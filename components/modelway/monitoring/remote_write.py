@@ -31,7 +31,7 @@ GOOGLE_MOST_SERIES = 200
 TYPE_LABELS = "type-and-unit-labels"
 """Feature by which a label `__type__` says what version 2 of remote write sends as the type of a series; what rules
 record has no other (https://prometheus.io/docs/prometheus/latest/feature_flags/#type-and-unit-labels)."""
-_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 class RemoteWriteArgs(TypedDict):
@@ -118,7 +118,7 @@ def remote_write_misfits(args: Mapping[str, Any]) -> Iterator[Misfit]:
         if found.get(key) and found[key] not in regions:
             yield Misfit(f"{where}.{key}", "unknown region", repr(found[key]), "a region of that cloud", "correct it")
     if not _LABEL.fullmatch(found.get("cluster", "modelway")):
-        allowed = "letters, digits, '-' and '_', at most 63"
+        allowed = "letters, digits, '-' and '_', at most 100"
         yield Misfit(f"{where}.cluster", "no name of a cluster", repr(found["cluster"]), allowed, "correct it")
     if found.get("google_location") and args.get("ground", "plain") != "plain":
         # The operator's object Prometheus has no field for it at 0.93.
