@@ -161,6 +161,10 @@ class Ground:
         """Alerts in the cluster's own cloud."""
         raise NotImplementedError
 
+    def log_access(self, cluster: Any) -> pulumi.Resource:
+        """What the log collector writes to in the cluster's own cloud, and may."""
+        raise NotImplementedError
+
     def _readers(self) -> list[str]:
         """Namespaces with pods that ask Prometheus."""
         judged = any(getattr(model, "experiment", None) is not None for model in self.settings.models)

@@ -16,6 +16,7 @@ from infra.config_cluster import EksSettings, GkeSettings, Provider
 from infra.config_schema import RegistryProvider, Settings
 from infra.credentials import credential_problems
 from infra.ground import CloudMonitoring, Ground
+from infra.logs import log_group_args, logging_access_args
 from tools.node.layout import Ports
 from tools.problem import ProblemError
 
@@ -135,6 +136,13 @@ class AwsGround(CloudGround):
         topics = {"page_topic_arn": made.page_topic_arn, "ticket_topic_arn": made.ticket_topic_arn}
         return CloudMonitoring(sending_args(self.settings, made.remote_write_url), topics)
 
+    def log_access(self, cluster: Any) -> pulumi.Resource:
+        """A log group of CloudWatch."""
+        from modelway import CloudWatchLogGroup
+
+        args = log_group_args(self.settings, self.eks, cluster.name)
+        return CloudWatchLogGroup("log-group", args, pulumi.ResourceOptions(providers=[self.cloud]))
+
 
 class GoogleGround(CloudGround):
     """GKE and Artifact Registry."""
@@ -180,3 +188,10 @@ class GoogleGround(CloudGround):
         made = GoogleMonitoring("watch", args, pulumi.ResourceOptions(providers=[self.cloud]))
         channels = {"page_channels": made.page_channels, "ticket_channels": made.ticket_channels}
         return CloudMonitoring(sending_args(self.settings, made.remote_write_url), channels)
+
+    def log_access(self, cluster: Any) -> pulumi.Resource:
+        """Writing to Cloud Logging."""
+        from modelway import CloudLoggingAccess
+
+        args = logging_access_args(self.settings, self.gke, cluster.name)
+        return CloudLoggingAccess("log-access", args, pulumi.ResourceOptions(providers=[self.cloud]))

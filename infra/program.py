@@ -23,7 +23,7 @@ from infra.grafana import PASSWORD
 from infra.ground import Ground, ground_of
 from infra.logs import ROLE as LOG_COLLECTOR
 from infra.logs import WHERE as LOGS
-from infra.logs import log_args, plain_authorization
+from infra.logs import log_args, makes_access, plain_authorization
 from infra.names import MODELS_NAMESPACE
 from infra.objectives import slo_args
 from infra.quality import quality_args
@@ -118,7 +118,10 @@ def _build(
     if (collecting := log_args(settings)) is not None:
         if image := ground.image(LOG_COLLECTOR):
             collecting["image"] = image
-        LogCollector("logs", cast(LogCollectorArgs, collecting), inside)
+        # A pod gets its identity when it is made, and none later.
+        access = [ground.log_access(cluster)] if makes_access(settings) else []
+        after = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=access)
+        LogCollector("logs", cast(LogCollectorArgs, collecting), after)
     pulumi.export("gateway_url", gateway.url)
     if settings.gateway.tls is not None:
         pulumi.export("gateway_tls_secret", gateway.tls_secret)
