@@ -28,7 +28,8 @@ def alarms(resources: Iterable[Resource]) -> Objects:
             inputs["Dimensions"] = [{"Name": name, "Value": value} for name, value in inputs["Dimensions"].items()]
             inputs["Tags"] = [{"Key": name, "Value": value} for name, value in inputs["Tags"].items()]
             inputs["OKActions"] = inputs.pop("OkActions")
-            found[inputs.pop("Name")] = _plain_numbers(inputs)
+            name = inputs.pop("Name")
+            found[name] = _plain_numbers(inputs)
     return found
 
 
