@@ -126,5 +126,5 @@ def test_the_clouds_take_every_alarm_policy_and_channel(lives: dict[str, Life]) 
     assert sorted(alarms) == [f"modelway-modelway-staging-absent-breast-cancer-{name}" for name in ("v1", "v2")]
     assert cloud_alerts.refused_by_cloudwatch(alarms) == {}
     objects = cloud_alerts.google_objects(lives[GOOGLE].resources())
-    assert {group: len(found) for group, found in objects.items()} == {"policies": 13, "channels": 2}
+    assert {group: len(found) for group, found in objects.items()} == {"policies": 9, "channels": 2}
     assert cloud_alerts.refused_by_google(objects) == {}
