@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
+import pulumi
 import pytest
 import yaml
 
@@ -83,13 +84,21 @@ def test_google_is_told_the_cluster_the_objectives_and_every_key() -> None:
     ("stack", "key", "argument"),
     [(AWS, "pageUrl", "page_url"), (GOOGLE, "pagePagerdutyKey", "page_pagerduty_key")],
 )
-def test_what_pages_elsewhere_stays_a_secret(stack: str, key: str, argument: str) -> None:
+def test_what_pages_elsewhere_stays_a_secret(deploy: Any, stack: str, key: str, argument: str) -> None:
     found = settings(stack, {key: "https://planted-7f3c"})
     assert "planted" not in repr(found)
-    cluster: Any = found.cluster
-    args: Any = amazon_args(found, cluster, "x") if stack == AWS else google_args(found, cluster, "x")
-    assert args[argument] is not None
-    assert "planted" not in repr(args)
+    seen: list[bool] = []
+
+    def program() -> None:
+        cluster: Any = found.cluster
+        args: Any = amazon_args(found, cluster, "x") if stack == AWS else google_args(found, cluster, "x")
+        assert "planted" not in repr(args)
+        pulumi.Output.all(args[argument].is_secret(), args[argument]).apply(
+            lambda known: seen.append(known == [True, "https://planted-7f3c"])
+        )
+
+    deploy(program)
+    assert seen == [True]
 
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
