@@ -91,6 +91,17 @@ def test_an_address_that_the_same_program_makes_comes_into_the_configuration(dep
     assert deployed.inputs("made-config-map") == deployed.inputs("known-config-map")
 
 
+def test_the_operator_is_told_an_address_that_the_same_program_makes(deploy: Any) -> None:
+    def program() -> None:
+        remote = {"url": pulumi.Output.from_input(AMAZON["url"]), "aws_region": "eu-west-1"}
+        args = {**BASE, "ground": "kubePrometheusStack", "remote_write": remote}
+        MonitoringStack("chart", args)  # type: ignore[arg-type]
+
+    values = deploy(program).inputs("chart-release")["values"]["prometheus"]["prometheusSpec"]
+    (entry,) = values["remoteWrite"]
+    assert (entry["url"], entry["sigv4"]) == (AMAZON["url"], {"region": "eu-west-1"})
+
+
 def test_what_is_sent_is_every_recorded_series_and_no_other() -> None:
     plain = MonitoringSpec("m", "i", ScrapeSpec(("models",), "gateway"))
     recorded = {rule["record"] for group in rules_of(plain)["groups"] for rule in group["rules"] if "record" in rule}
