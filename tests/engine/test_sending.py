@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
-from modelway.monitoring.config import ScrapeSpec
+from modelway.monitoring.config import ScrapeSpec, prometheus_rules
 from modelway.monitoring.objects import MonitoringSpec, config_of
 from modelway.monitoring.remote_write import RemoteWrite, remote_write_features
+from modelway.monitoring.slo import Latency, Slo
 from server_process import free_port
 
 from tests.engine.remote_write_wire import GAUGE, Series, series_of
-from tests.engine.replay import await_ready
+from tests.engine.replay import NAMESPACE, Prometheus, Target, await_ready
+from tests.engine.replay import prometheus as replayed_prometheus
+from tests.engine.test_observed import TARGETS
 from tools.progress import Progress
 from tools.toolchain import ensure
 
@@ -24,6 +27,8 @@ pytestmark = pytest.mark.engine
 SECONDS = 60.0
 EACH = 'label_replace({job="prometheus", __name__!~".*:.*"}, "of", "$1", "__name__", "(.+)")'
 """A series of its own for each that Prometheus has of itself, which are more than one request may hold."""
+CPU = "model_version:container_cpu_cores:rate1m"
+BUDGET = "model_version:modelway_absent:bool"
 Request = tuple[dict[str, str], list[Series]]
 
 
@@ -93,3 +98,35 @@ def test_google_gets_recorded_series_as_gauges_in_requests_that_it_takes(
     assert {each.labels["__name__"] for each in every} == {"each:copy"}
     assert {each.type for each in every} == {GAUGE}
     assert {(each.labels["cluster"], each.labels["location"]) for each in every} == {("models", "europe-west4")}
+
+
+CONTAINERS = """\
+# TYPE container_cpu_usage_seconds_total counter
+container_cpu_usage_seconds_total{container="server",namespace="modelway-models",pod="a"} 30
+# TYPE container_memory_working_set_bytes gauge
+container_memory_working_set_bytes{container="server",namespace="modelway-models",pod="a"} 1000
+"""
+RECORDED = '{__name__=~".+:.+"}'
+
+
+def recorded(prometheus: Prometheus) -> set[tuple[tuple[str, str], ...]]:
+    return {tuple(sorted(each["metric"].items())) for each in prometheus.query(RECORDED)}
+
+
+def test_types_of_series_change_nothing_that_is_recorded(tmp_path: Path) -> None:
+    rules = prometheus_rules([Slo("iris", "v1", NAMESPACE, split_position=0, latency=Latency(99, 0.1))])
+    targets = [*TARGETS, Target("containers", {}, CONTAINERS)]
+    for name in ("plain", "typed"):
+        (tmp_path / name).mkdir()
+    typed_too = remote_write_features(RemoteWrite("", google_location="europe-west4"))
+    with (
+        replayed_prometheus(tmp_path / "plain", targets, rules) as plain,
+        replayed_prometheus(tmp_path / "typed", targets, rules, typed_too) as typed,
+    ):
+        deadline = time.monotonic() + SECONDS
+        while not (recorded(plain) == recorded(typed) and plain.query(CPU) and plain.query(BUDGET)):
+            assert time.monotonic() < deadline, recorded(plain) ^ recorded(typed)
+            time.sleep(0.5)
+        assert typed.query('modelway_requests_total{__type__="counter"}')
+        for made in (plain, typed):
+            assert made.number("sum(prometheus_rule_evaluation_failures_total) or vector(0)") == 0
