@@ -11,6 +11,7 @@ from modelway.monitoring.slo import slo_of
 from modelway.monitoring.stack import MonitoringStackArgs
 from pydantic import SecretStr
 
+from infra.cloud_monitoring import plain_secrets
 from infra.config_monitoring import MonitoringSettings
 from infra.config_schema import DIGEST, Environment, Settings, VersionSettings
 from infra.config_section import ENCRYPTED
@@ -122,9 +123,10 @@ def _image(settings: Settings) -> Iterator[Problem]:
 
 
 def plain_secret_problems(monitoring: Any) -> list[Problem]:
-    """Secrets of receivers and of Grafana that stand in the stack file as everybody can read them."""
+    """Secrets of receivers, of Grafana and of the cloud's alerts that everybody can read in the stack file."""
     receivers = monitoring.get("receivers") if isinstance(monitoring, Mapping) else None
     found = [plain_secret(PASSWORD)] if is_plain_password(monitoring) else []
+    found += [plain_secret(path) for path in plain_secrets(monitoring)]
     for number, receiver in enumerate(receivers if isinstance(receivers, list) else []):
         for way, field in SECRETS:
             settings = receiver.get(way) if isinstance(receiver, Mapping) else None
@@ -139,10 +141,10 @@ def plain_secret(path: str) -> Problem:
     return Problem(f"{WHERE}.{path}", "a secret in plain text", "text", "an encrypted value", fix)
 
 
-def has_secrets(monitoring: MonitoringSettings) -> bool:
-    """Whether a receiver has something that authenticates."""
+def has_secrets(monitoring: MonitoringSettings, of: str) -> bool:
+    """Whether `receivers` or `cloud` have something that authenticates."""
     found: list[SecretStr] = []
-    _revealed(monitoring.model_dump(include={"receivers"}), found.append)
+    _revealed(monitoring.model_dump(include={of}), found.append)
     return bool(found)
 
 

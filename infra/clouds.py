@@ -107,7 +107,7 @@ def of_cluster(findings: "Findings") -> list[Problem]:
         *(eks.EksClusterArgs, eks.EksNetworkArgs, eks.EksNodePoolArgs),
         *(gke.GkeClusterArgs, gke.GkeNetworkArgs, gke.GkeNodePoolArgs, gke.MaintenanceWindowArgs),
     )
-    return list(_told(CLUSTER, findings, {name for kind in kinds for name in kind.__annotations__}))
+    return list(told(CLUSTER, findings, {name for kind in kinds for name in kind.__annotations__}))
 
 
 def _cluster_problems(settings: Settings) -> Iterator[Problem]:
@@ -156,16 +156,16 @@ def _made_registry(settings: Settings) -> Iterator[Problem]:
         from modelway.registry.ecr_arguments import check as check_ecr
 
         found = check_ecr("registry", ecr_args(settings, settings.cluster))
-        yield from _told(REGISTRY, found, {*EcrRegistryArgs.__annotations__}, ("region",))
+        yield from told(REGISTRY, found, {*EcrRegistryArgs.__annotations__}, ("region",))
     elif isinstance(settings.cluster, GkeSettings) and settings.registry.provider is RegistryProvider.ARTIFACT_REGISTRY:
         from modelway.registry.artifact_registry_arguments import ArtifactRegistryArgs
         from modelway.registry.artifact_registry_arguments import check as check_artifact_registry
 
         found = check_artifact_registry("registry", artifact_registry_args(settings, settings.cluster))
-        yield from _told(REGISTRY, found, {*ArtifactRegistryArgs.__annotations__}, ("region", "project", "labels"))
+        yield from told(REGISTRY, found, {*ArtifactRegistryArgs.__annotations__}, ("region", "project", "labels"))
 
 
-def _told(where: str, findings: "Findings", names: set[str], said: tuple[str, ...] = ()) -> Iterator[Problem]:
+def told(where: str, findings: "Findings", names: set[str], said: tuple[str, ...] = ()) -> Iterator[Problem]:
     """Findings of a component in the stack's words, less those on arguments that the cluster `said` already."""
     spelled = spelling({*names, *_RENAMED})
     for each in findings.found:

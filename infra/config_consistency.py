@@ -6,6 +6,7 @@ from typing import Any
 
 from infra.alerting import alerting_problems
 from infra.autoscaling import autoscaling_problems
+from infra.cloud_monitoring import cloud_monitoring_problems
 from infra.clouds import cloud_problems
 from infra.config_place import place_problems
 from infra.config_schema import DIGEST, Environment, ModelSettings, Settings, VersionSettings
@@ -52,6 +53,7 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
     problems += (
         alerting_problems(settings)
         + list(grafana_problems(settings))
+        + list(cloud_monitoring_problems(settings))
         + policy_problems(settings)
         + tls_problems(settings)
         + autoscaling_problems(settings)

@@ -30,10 +30,11 @@ class LogSettings(Section):
     dataset: str | None = None
     """Of Elasticsearch: they are in `logs-DATASET.otel-default`; modelway unless set."""
     region: str | None = None
+    """Of CloudWatch; that of the cluster unless set, where the stack makes one on EKS."""
     log_group: str | None = None
-    """Of CloudWatch; /modelway/logs unless set."""
+    """Of CloudWatch. Unless set: /modelway/CLUSTER, made by the stack, on EKS, /modelway/logs elsewhere."""
     retention_days: int | None = None
-    """Of a log group that is created; for ever unless set."""
+    """Of a log group that is created. Unless set: 400 where the stack makes it, for ever where the collector does."""
     project: str | None = None
     """Of Cloud Logging; that of the cluster unless set."""
     redacted_fields: list[str] = Field(default_factory=list)
@@ -45,6 +46,7 @@ class LogSettings(Section):
     queue_mb: int = 512
     """Disk of each node for what the destination does not take yet, in MiB."""
     identity_annotations: dict[str, str] | None = None
-    """Of the collector's ServiceAccount, by which a cloud knows it."""
+    """Of the collector's ServiceAccount, by which a cloud knows it. Unless set: a stack with cloudwatch on EKS or
+    cloudLogging on GKE makes the identity."""
     egress_cidrs: list[str] | None = None
     """Networks of the destination."""

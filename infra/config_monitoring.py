@@ -96,6 +96,24 @@ class GrafanaSettings(Section):
     """Whose pods may open it."""
 
 
+class CloudMonitoringSettings(Section):
+    """Alerts in the cloud of the cluster, by the same objectives, and one for when Prometheus is gone;
+    `modelway.AmazonMonitoringArgs` and `modelway.GoogleMonitoringArgs` say what each means."""
+
+    page_emails: list[str] = Field(default_factory=list)
+    """Who gets a mail for what somebody wakes up for."""
+    ticket_emails: list[str] = Field(default_factory=list)
+    """Who gets a mail for everything else."""
+    page_url: SecretStr | None = None
+    """EKS: endpoint of https that takes pages from Amazon SNS."""
+    page_pagerduty_key: SecretStr | None = None
+    """GKE: integration key of PagerDuty's Events API v1."""
+    retention_days: int | None = None
+    """EKS: of the samples in the workspace."""
+    container_insights: bool | None = None
+    """EKS: whether CloudWatch counts pods, and pages for a version without any; true unless set."""
+
+
 class MonitoringSettings(Section):
     """`modelway:monitoring`."""
 
@@ -121,3 +139,5 @@ class MonitoringSettings(Section):
     """Of ground kubePrometheusStack: an OCI reference or a file instead of the official chart."""
     storage_class: str | None = None
     """Of the volume of samples. Unless set: no volume on ground plain, the cluster's default class on the other."""
+    cloud: CloudMonitoringSettings | None = None
+    """Unless set: the cluster's Prometheus alone watches."""

@@ -281,18 +281,24 @@ RULES: Mapping[str, Rule] = {
 }
 
 BY_USE: Mapping[str, str] = {
+    "aws:amp/workspace:Workspace": "samples and queries of the workspace",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "alarms and figures of CloudWatch",
     "aws:cloudwatch/logGroup:LogGroup": "logs by the GB",
     "aws:ec2/flowLog:FlowLog": "logs by the GB",
     "aws:ecr/repository:Repository": "images by the GB",
     "aws:sqs/queue:Queue": "messages about nodes",
+    "aws:sns/topic:Topic": "messages of topics",
     "gcp:artifactregistry/repository:Repository": "images by the GB",
+    "gcp:monitoring/alertPolicy:AlertPolicy": "samples and alerts of Cloud Monitoring",
 }
 
 FREE = (
+    *("aws:amp/alertManagerDefinition:", "aws:amp/ruleGroupNamespace:", "aws:amp/workspaceConfiguration:"),
     *("aws:cloudwatch/eventRule:", "aws:cloudwatch/eventTarget:", "aws:ec2/defaultSecurityGroup:"),
     *("aws:ec2/internetGateway:", "aws:ec2/launchTemplate:", "aws:ec2/route", "aws:ec2/securityGroup"),
     *("aws:ec2/subnet:", "aws:ec2/vpc:", "aws:ecr/lifecyclePolicy:", "aws:ecr/repositoryPolicy:"),
     *("aws:eks/access", "aws:eks/addon:", "aws:eks/podIdentityAssociation:", "aws:iam/", "aws:kms/alias:"),
+    *("aws:sns/topicPolicy:", "aws:sns/topicSubscription:", "gcp:monitoring/notificationChannel:"),
     *("aws:sqs/queuePolicy:", "aws:vpc/securityGroup", "gcp:artifactregistry/repositoryIam"),
     *("gcp:compute/firewall:", "gcp:compute/network:", "gcp:compute/router:", "gcp:compute/subnetwork:"),
     *("gcp:iam/", "gcp:kms/cryptoKeyIAM", "gcp:kms/keyRing:", "gcp:projects/", "gcp:serviceaccount/"),

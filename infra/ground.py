@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import modelway
 import pulumi
@@ -16,6 +16,7 @@ from modelway.gateway.gateway import GatewayArgs
 from modelway.gateway.objects import CHART_VERSION
 from modelway.gateway.tls import CertManagerImagesArgs, TlsArgs
 from modelway.logging.collector import VERSION as COLLECTOR_VERSION
+from modelway.monitoring.remote_write import RemoteWriteArgs
 from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.registry.existing import ExistingRegistryArgs
 from modelway.scaling.keda import VERSION as KEDA_VERSION
@@ -56,6 +57,15 @@ NODE_IMAGES = {
         for command in ("controller", "webhook", "cainjector", "startupapicheck")
     },
 }
+
+
+class CloudMonitoring(NamedTuple):
+    """Alerts in a cloud, as the rest of the program needs them."""
+
+    sending: RemoteWriteArgs
+    """What Prometheus in the cluster is told."""
+    outputs: dict[str, pulumi.Output[Any]]
+    """Of the stack."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,14 @@ class Ground:
             args["ground"] = self.settings.monitoring.ground.value
             args["kube_prometheus_stack"] = chart_args(self.settings)
         return args
+
+    def cloud_monitoring(self, cluster: Any) -> CloudMonitoring:
+        """Alerts in the cluster's own cloud."""
+        raise NotImplementedError
+
+    def log_access(self, cluster: Any) -> pulumi.Resource:
+        """What the log collector writes to in the cluster's own cloud, and may."""
+        raise NotImplementedError
 
     def _readers(self) -> list[str]:
         """Namespaces with pods that ask Prometheus."""

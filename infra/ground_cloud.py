@@ -13,11 +13,13 @@ from modelway.cluster.findings import RefusalError
 from modelway.gateway.gateway import GatewayArgs
 from modelway.gateway.load_balancer import LoadBalancerArgs
 
+from infra.cloud_monitoring import amazon_args, google_args, sending_args
 from infra.clouds import artifact_registry_args, cluster_name, ecr_args, eks_args, gke_args, of_cluster, record_name
 from infra.config_cluster import EksSettings, GkeSettings, Provider
 from infra.config_schema import RegistryProvider, Settings
 from infra.credentials import credential_problems
-from infra.ground import Ground
+from infra.ground import CloudMonitoring, Ground
+from infra.logs import log_group_args, logging_access_args
 from tools.node.layout import Ports
 from tools.problem import ProblemError
 
@@ -50,7 +52,7 @@ def named_ground(settings: Settings, ports: Ports) -> Ground:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def refused_by_cluster() -> Iterator[None]:
     """Say in the stack's words what a component refuses once it has asked its cloud."""
     try:
         yield
@@ -123,7 +125,7 @@ class AwsGround(CloudGround):
         """The cluster of the stack."""
         from modelway import EksCluster
 
-        with told():
+        with refused_by_cluster():
             return EksCluster("cluster", eks_args(self.settings), pulumi.ResourceOptions(providers=[self.cloud]))
 
     def registry(self, cluster: Any, namespace: RestrictedNamespace) -> "EcrRegistry | ExistingRegistry":
@@ -135,6 +137,24 @@ class AwsGround(CloudGround):
         args = ecr_args(self.settings, self.eks)
         args["pull_role_arns"] = cluster.node_role_arns
         return EcrRegistry("registry", args, pulumi.ResourceOptions(providers=[self.cloud]))
+
+    def cloud_monitoring(self, cluster: Any) -> CloudMonitoring:
+        """Amazon Managed Service for Prometheus, and CloudWatch."""
+        from modelway import AmazonMonitoring
+
+        # The provider comes after the nodes, on which the add-on runs.
+        running = pulumi.Output.all(cluster.name, cluster.provider.urn).apply(lambda known: str(known[0]))
+        args = amazon_args(self.settings, self.eks, running)
+        made = AmazonMonitoring("watch", args, pulumi.ResourceOptions(providers=[self.cloud]))
+        topics = {"page_topic_arn": made.page_topic_arn, "ticket_topic_arn": made.ticket_topic_arn}
+        return CloudMonitoring(sending_args(self.settings, made.remote_write_url), topics)
+
+    def log_access(self, cluster: Any) -> pulumi.Resource:
+        """A log group of CloudWatch."""
+        from modelway import CloudWatchLogGroup
+
+        args = log_group_args(self.settings, self.eks, cluster.name)
+        return CloudWatchLogGroup("log-group", args, pulumi.ResourceOptions(providers=[self.cloud]))
 
 
 class GoogleGround(CloudGround):
@@ -161,7 +181,7 @@ class GoogleGround(CloudGround):
         """The cluster of the stack."""
         from modelway import GkeCluster
 
-        with told():
+        with refused_by_cluster():
             return GkeCluster("cluster", gke_args(self.settings), pulumi.ResourceOptions(providers=[self.cloud]))
 
     def registry(self, cluster: Any, namespace: RestrictedNamespace) -> "ArtifactRegistry | ExistingRegistry":
@@ -173,3 +193,19 @@ class GoogleGround(CloudGround):
         args = artifact_registry_args(self.settings, self.gke)
         args["pull_service_accounts"] = cluster.node_service_accounts
         return ArtifactRegistry("registry", args, pulumi.ResourceOptions(providers=[self.cloud]))
+
+    def cloud_monitoring(self, cluster: Any) -> CloudMonitoring:
+        """Google Cloud Managed Service for Prometheus, and Cloud Monitoring."""
+        from modelway import GoogleMonitoring
+
+        args = google_args(self.settings, self.gke, cluster.name)
+        made = GoogleMonitoring("watch", args, pulumi.ResourceOptions(providers=[self.cloud]))
+        channels = {"page_channels": made.page_channels, "ticket_channels": made.ticket_channels}
+        return CloudMonitoring(sending_args(self.settings, made.remote_write_url), channels)
+
+    def log_access(self, cluster: Any) -> pulumi.Resource:
+        """Writing to Cloud Logging."""
+        from modelway import CloudLoggingAccess
+
+        args = logging_access_args(self.settings, self.gke, cluster.name)
+        return CloudLoggingAccess("log-access", args, pulumi.ResourceOptions(providers=[self.cloud]))

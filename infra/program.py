@@ -8,6 +8,7 @@ import pulumi
 from modelway import Gateway, Keda, LogCollector, ModelService, MonitoringStack, RestrictedNamespace
 from modelway.gateway.api_keys import api_keys_secret
 from modelway.logging.collector import LogCollectorArgs
+from modelway.monitoring.stack import MonitoringStackArgs
 from modelway.serving.model_service import ModelServiceArgs, ModelVersionArgs
 from pulumi.runtime import config as pulumi_config
 
@@ -23,7 +24,7 @@ from infra.grafana import PASSWORD
 from infra.ground import Ground, ground_of
 from infra.logs import ROLE as LOG_COLLECTOR
 from infra.logs import WHERE as LOGS
-from infra.logs import log_args, plain_authorization
+from infra.logs import log_args, makes_access, plain_authorization
 from infra.names import MODELS_NAMESPACE
 from infra.objectives import slo_args
 from infra.quality import quality_args
@@ -98,8 +99,9 @@ def _check_reports(settings: Settings, images: Mapping[tuple[str, str], str]) ->
 
 def _check_secrets(settings: Settings) -> None:
     """Nothing that authenticates stands in plain text in the stack file; the engine knows which keys are encrypted."""
-    if has_secrets(settings.monitoring) and not pulumi_config.is_config_secret(MONITORING):
-        raise ProblemError([plain_secret("receivers")])
+    for part in ("receivers", "cloud"):
+        if has_secrets(settings.monitoring, part) and not pulumi_config.is_config_secret(MONITORING):
+            raise ProblemError([plain_secret(part)])
     if settings.monitoring.grafana is not None and not pulumi_config.is_config_secret(MONITORING):
         raise ProblemError([plain_secret(PASSWORD)])
     if settings.logs and settings.logs.authorization and not pulumi_config.is_config_secret(LOGS):
@@ -127,25 +129,34 @@ def _build(
         args = {**_service_args(settings, model, gateway, pull_secret, images), **experiments[model.name]}
         services[model.name] = ModelService(model.name, cast(ModelServiceArgs, args), ready)
     if settings.monitoring.enabled:
-        observing = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[namespace, gateway])
-        monitoring = MonitoringStack(
-            "monitoring",
-            {**ground.monitoring_args(), "slos": slo_args(settings), "quality": quality_args(settings)},
-            observing,
-        )
-        pulumi.export("prometheus_url", monitoring.prometheus_url)
-        pulumi.export("prometheus_namespace", monitoring.namespace)
-        pulumi.export("alertmanager_url", monitoring.alertmanager_url)
-        pulumi.export("grafana_url", monitoring.grafana_url)
+        _monitor(settings, ground, cluster, [namespace, gateway])
     if (collecting := log_args(settings)) is not None:
         if image := ground.image(LOG_COLLECTOR):
             collecting["image"] = image
-        LogCollector("logs", cast(LogCollectorArgs, collecting), inside)
+        # A pod gets its identity when it is made, and none later.
+        access = [ground.log_access(cluster)] if makes_access(settings) else []
+        after = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=access)
+        LogCollector("logs", cast(LogCollectorArgs, collecting), after)
     pulumi.export("gateway_url", gateway.url)
     if settings.gateway.tls is not None:
         pulumi.export("gateway_tls_secret", gateway.tls_secret)
     pulumi.export("urls", {name: service.urls for name, service in services.items()})
     pulumi.export("versions", {name: service.versions for name, service in services.items()})
+
+
+def _monitor(settings: Settings, ground: Ground, cluster: Any, after: list[pulumi.Resource]) -> None:
+    args = {**ground.monitoring_args(), "slos": slo_args(settings), "quality": quality_args(settings)}
+    watching = ground.cloud_monitoring(cluster) if settings.monitoring.cloud is not None else None
+    if watching is not None:
+        args["remote_write"] = watching.sending
+    opts = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=after)
+    monitoring = MonitoringStack("monitoring", cast(MonitoringStackArgs, args), opts)
+    pulumi.export("prometheus_url", monitoring.prometheus_url)
+    pulumi.export("prometheus_namespace", monitoring.namespace)
+    pulumi.export("alertmanager_url", monitoring.alertmanager_url)
+    pulumi.export("grafana_url", monitoring.grafana_url)
+    for name, value in watching.outputs.items() if watching else ():
+        pulumi.export(name, value)
 
 
 def _scalers(settings: Settings, ground: Ground, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:

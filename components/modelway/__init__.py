@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from modelway.gateway.load_balancer import LoadBalancerArgs
     from modelway.gateway.policy import AuthArgs, CorsArgs, JwtArgs, LimitsArgs, StickyArgs
     from modelway.gateway.tls import AcmeArgs, CertManagerImagesArgs, TlsArgs
+    from modelway.logging.aws import CloudWatchLogGroup, CloudWatchLogGroupArgs
     from modelway.logging.collector import LogCollector, LogCollectorArgs, LogDestinationArgs
+    from modelway.logging.gcp import CloudLoggingAccess, CloudLoggingAccessArgs
     from modelway.monitoring.aws import AmazonMonitoring
     from modelway.monitoring.aws_arguments import AmazonMonitoringArgs
     from modelway.monitoring.chart_ground import KubePrometheusStackArgs
@@ -80,6 +82,10 @@ __all__ = [
     "CertManager",
     "CertManagerArgs",
     "CertManagerImagesArgs",
+    "CloudLoggingAccess",
+    "CloudLoggingAccessArgs",
+    "CloudWatchLogGroup",
+    "CloudWatchLogGroupArgs",
     "ConnectionsArgs",
     "ContainerArgs",
     "CorsArgs",
@@ -164,7 +170,9 @@ _ROOMS = {
     "modelway.monitoring.gcp": ("GoogleMonitoring",),
     "modelway.monitoring.gcp_arguments": ("GoogleMonitoringArgs",),
     "modelway.monitoring.remote_write": ("RemoteWriteArgs",),
+    "modelway.logging.aws": ("CloudWatchLogGroup", "CloudWatchLogGroupArgs"),
     "modelway.logging.collector": ("LogCollector", "LogCollectorArgs", "LogDestinationArgs"),
+    "modelway.logging.gcp": ("CloudLoggingAccess", "CloudLoggingAccessArgs"),
     "modelway.monitoring.stack": ("MonitoringStack", "MonitoringStackArgs"),
     "modelway.namespace": ("RestrictedNamespace", "RestrictedNamespaceArgs"),
     "modelway.registry.artifact_registry": ("ArtifactRegistry",),

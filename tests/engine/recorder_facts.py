@@ -22,6 +22,8 @@ def computed(token: str, name: str) -> dict[str, Any]:
         "aws:sqs/queue:Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
         "aws:eks/cluster:Cluster": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{name}",
         "aws:ecr/repository:Repository": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}",
+        "aws:amp/workspace:Workspace": f"arn:aws:aps:{REGION}:{ACCOUNT}:workspace/ws-{name}",
+        "aws:sns/topic:Topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}",
     }
     found: dict[str, Any] = {"arn": arns[token]} if token in arns else {}
     return found | _OTHERS.get(token, {}) | ({"name": name} if token in _NAMED else {}) | _keys(token, name)
@@ -39,6 +41,7 @@ def _keys(token: str, name: str) -> dict[str, Any]:
 _NAMED = {
     *("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:cloudwatch/eventRule:EventRule"),
     *("gcp:artifactregistry/repository:Repository", "gcp:compute/router:Router"),
+    "gcp:monitoring/notificationChannel:NotificationChannel",
 }
 """Types whose name the provider makes where the program gives none."""
 _OTHERS: dict[str, dict[str, Any]] = {
@@ -48,7 +51,11 @@ _OTHERS: dict[str, dict[str, Any]] = {
     },
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
     "aws:sqs/queue:Queue": {"url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/queue"},
+    "aws:amp/workspace:Workspace": {
+        "prometheusEndpoint": f"https://aps-workspaces.{REGION}.amazonaws.com/workspaces/ws-1/"
+    },
     "gcp:artifactregistry/repositoryIamBinding:RepositoryIamBinding": {"etag": "BwY="},
+    "gcp:projects/iAMMember:IAMMember": {"etag": "BwY="},
     "gcp:container/cluster:Cluster": {
         "masterAuth": {"clusterCaCertificate": "Q0E=", "clientCertificateConfig": {"issueClientCertificate": False}},
         "privateClusterConfig": {"privateEndpoint": "10.0.0.2", "publicEndpoint": "203.0.113.9"},

@@ -146,7 +146,9 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Sequence[Target], rules: Mapping[str, Any]) -> Iterator[Prometheus]:
+def prometheus(
+    folder: Path, targets: Sequence[Target], rules: Mapping[str, Any], features: Sequence[str] = ()
+) -> Iterator[Prometheus]:
     """A Prometheus that scrapes the replayed targets and evaluates `rules`; it is ready."""
     binary = ensure(["prometheus"], Progress())["prometheus"].path
     own = f"127.0.0.1:{free_port()}"
@@ -155,6 +157,7 @@ def prometheus(folder: Path, targets: Sequence[Target], rules: Mapping[str, Any]
         config = configuration(targets, pages, own, folder / "rules.yml")
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         flags = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+        flags += [f"--enable-feature={name}" for name in features]
         process = subprocess.Popen([binary, *flags, f"--web.listen-address={own}"], stdout=log, stderr=log)
         try:
             await_ready(f"http://{own}/-/ready", process, folder / "log")

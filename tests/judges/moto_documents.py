@@ -1,6 +1,6 @@
 """Run by the judges' own Python: hands each policy to moto's IAM and ECR, and prints what they refuse.
 
-Reads `{"trusts": {...}, "permissions": {...}, "repositories": {...}, "lifecycles": {...}, "queues": {...}}`, each a
+Reads `{"trusts": {...}, "permissions": {...}, "repositories": {...}, "lifecycles": {...}, "alarms": {...}}`, each a
 name with a document, from standard input; prints `{name: error}`.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3  # type: ignore[import-not-found,unused-ignore]
-from botocore.exceptions import ClientError  # type: ignore[import-not-found,unused-ignore]
+from botocore.exceptions import ClientError, ParamValidationError  # type: ignore[import-not-found,unused-ignore]
 from moto import mock_aws  # type: ignore[import-not-found,unused-ignore]
 
 SERVICE = {
@@ -26,7 +26,7 @@ def main() -> None:
     groups: dict[str, dict[str, Any]] = json.load(sys.stdin)
     refused: dict[str, str] = {}
     with mock_aws():
-        iam, ecr = boto3.client("iam"), boto3.client("ecr")
+        iam, ecr, cloudwatch = boto3.client("iam"), boto3.client("ecr"), boto3.client("cloudwatch")
 
         def trust(name: str, text: str) -> None:
             iam.create_role(RoleName=name[:64], AssumeRolePolicyDocument=text)
@@ -43,17 +43,21 @@ def main() -> None:
             ecr.create_repository(repositoryName=name)
             ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=text)
 
+        def alarm(name: str, text: str) -> None:
+            cloudwatch.put_metric_alarm(AlarmName=name, **json.loads(text))
+
         judges: dict[str, Callable[[str, str], None]] = {
             "trusts": trust,
             "permissions": permission,
             "repositories": repository,
             "lifecycles": lifecycle,
+            "alarms": alarm,
         }
         for group, documents in groups.items():
             for name, document in documents.items():
                 try:
                     judges[group](name, json.dumps(document))
-                except ClientError as error:
+                except (ClientError, ParamValidationError) as error:
                     refused[f"{group}/{name}"] = str(error)
     print(json.dumps(refused))
 

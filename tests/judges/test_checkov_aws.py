@@ -60,6 +60,7 @@ TEETH: dict[str, tuple[str, str, Any]] = {
     ),
     "CKV_AWS_26": ("watch-pages", "kmsMasterKeyId", None),
     "CKV_AWS_319": ("watch-absent-iris-v1", "actionsEnabled", False),
+    "CKV_AWS_66": ("logs-group", "retentionInDays", None),
     "CKV_AWS_169": (
         "watch-pages-policy",
         "policy",
@@ -81,6 +82,7 @@ is understood."""
 @pytest.fixture(scope="module")
 def recordings() -> dict[str, list[Resource]]:
     rest = [*aws_testing.registry(REGISTRY).resources, *aws_testing.monitoring().resources]
+    rest += aws_testing.logging().resources
     return {name: [*aws_testing.cluster(args).resources, *rest] for name, args in CLUSTERS.items()}
 
 

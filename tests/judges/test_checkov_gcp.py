@@ -87,10 +87,10 @@ def protected(*recordings: Recorded) -> set[str]:
 @pytest.fixture(scope="module")
 def recordings() -> dict[str, tuple[list[Resource], set[str]]]:
     registry = gcp_testing.registry(REGISTRY)
-    watch = gcp_testing.monitoring()
+    beside = [*gcp_testing.monitoring().resources, *gcp_testing.logging().resources]
     made = {name: gcp_testing.cluster(args) for name, args in CLUSTERS.items()}
     return {
-        name: ([*cluster.resources, *registry.resources, *watch.resources], protected(cluster, registry))
+        name: ([*cluster.resources, *registry.resources, *beside], protected(cluster, registry))
         for name, cluster in made.items()
     }
 

@@ -46,7 +46,7 @@ def cluster() -> list[Manifest]:
     """Everything in one cluster, with Envoy Gateway's controller out of its chart."""
     left_out = ("gateway", "gateway-acme", "gateway-secret", "gateway-foreign", "monitoring", "cert-manager")
     left_out += ("grafana",)
-    left_out += ("logs-cloudwatch", "logs-cloud-logging")
+    left_out += ("logs-cloudwatch", "logs-cloud-logging", "monitoring-amazon", "monitoring-google")
     # What `scalers` watches is in no set; with both of KEDA's there would be two of each object.
     left_out += ("scalers", "keda")
     ours = [manifest for name, manifests in sets().items() if name not in left_out for manifest in manifests]

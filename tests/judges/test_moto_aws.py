@@ -25,13 +25,17 @@ def refused(documents: Documents) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def documents() -> Documents:
     cluster, registry = aws_testing.cluster(), aws_testing.registry()
+    pods = (cluster, aws_testing.monitoring(), aws_testing.logging())
 
     def all_of(recorded: aws_testing.Recorded, typ: str, key: str) -> dict[str, Any]:
         return {item.name: json.loads(arns(item.inputs[key])) for item in recorded.typed(typ)}
 
+    def of_pods(typ: str, key: str) -> dict[str, Any]:
+        return {name: found for recorded in pods for name, found in all_of(recorded, typ, key).items()}
+
     return {
-        "trusts": all_of(cluster, "aws:iam/role:Role", "assumeRolePolicy"),
-        "permissions": all_of(cluster, "aws:iam/rolePolicy:RolePolicy", "policy"),
+        "trusts": of_pods("aws:iam/role:Role", "assumeRolePolicy"),
+        "permissions": of_pods("aws:iam/rolePolicy:RolePolicy", "policy"),
         "repositories": all_of(registry, "aws:ecr/repositoryPolicy:RepositoryPolicy", "policy"),
         "lifecycles": all_of(registry, "aws:ecr/lifecyclePolicy:LifecyclePolicy", "policy"),
     }
@@ -39,8 +43,8 @@ def documents() -> Documents:
 
 def test_every_document_is_taken(documents: Documents) -> None:
     assert {group: len(found) for group, found in documents.items()} == {
-        "trusts": 10,
-        "permissions": 6,
+        "trusts": 13,
+        "permissions": 8,
         "repositories": 2,
         "lifecycles": 2,
     }

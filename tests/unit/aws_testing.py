@@ -13,6 +13,7 @@ with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
     # pulumi_aws 7.51.1 warns of its own modules when it is imported, and tests take warnings for errors.
     import pulumi_aws as aws
     from modelway.cluster.eks import EksCluster, node_pools
+    from modelway.logging.aws import CloudWatchLogGroup
     from modelway.monitoring.aws import AmazonMonitoring
     from modelway.registry.ecr import EcrRegistry
 
@@ -22,6 +23,7 @@ with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
 __all__ = [
     "UNKNOWN",
     "AmazonMonitoring",
+    "CloudWatchLogGroup",
     "EcrRegistry",
     "EksCluster",
     "Recorded",
@@ -84,6 +86,14 @@ MONITORING: dict[str, Any] = {
 
 RUNNING: dict[str, str] = {"elsewhere": "1.33"}
 """Clusters of the region with their versions."""
+LOGGING: dict[str, Any] = {
+    "region": "eu-west-1",
+    "deployer_role_arn": DEPLOYER,
+    "cluster_name": "cluster",
+    "log_group": "/modelway/cluster",
+    "production": True,
+}
+
 COMPUTED = {
     "aws:amp/workspace:Workspace": ("arn", "prometheusEndpoint"),
     "aws:sns/topic:Topic": ("arn",),
@@ -144,3 +154,8 @@ def registry(args: dict[str, Any] = REGISTRY, preview: bool = False) -> Recorded
 def monitoring(args: dict[str, Any] = MONITORING, preview: bool = False) -> Recorded:
     """What the monitoring of a cluster registers."""
     return record(lambda: AmazonMonitoring("watch", args), preview)  # type: ignore[arg-type]
+
+
+def logging(args: dict[str, Any] = LOGGING, preview: bool = False) -> Recorded:
+    """What the log group of a cluster registers."""
+    return record(lambda: CloudWatchLogGroup("logs", args), preview)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
     # pulumi_gcp 10.2.0 warns of its own classes when it is imported, and tests take warnings for errors.
     import pulumi_gcp as gcp
     from modelway.cluster.gke import GkeCluster, node_pools
+    from modelway.logging.gcp import CloudLoggingAccess
     from modelway.monitoring.gcp import GoogleMonitoring
     from modelway.registry import artifact_registry
     from modelway.registry.artifact_registry import ArtifactRegistry
@@ -29,7 +30,15 @@ with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
         dir(_part)
     dir(gcp.serviceaccount)
 
-__all__ = ["ArtifactRegistry", "GkeCluster", "GoogleMonitoring", "Recorded", "artifact_registry", "node_pools"]
+__all__ = [
+    "ArtifactRegistry",
+    "CloudLoggingAccess",
+    "GkeCluster",
+    "GoogleMonitoring",
+    "Recorded",
+    "artifact_registry",
+    "node_pools",
+]
 
 PROJECT = "models-of-acme"
 NUMBER = "123456789012"
@@ -85,6 +94,8 @@ RUNNING: dict[str, str] = {}
 """Clusters of the project with their versions."""
 ABSENT = "projects/models-of-acme/locations/europe-west4/clusters/{name} not found"
 """How the provider says that it knows no cluster of a name."""
+LOGGING: dict[str, Any] = {"project": "logs-of-acme", "cluster_project": PROJECT}
+
 COMPUTED = {
     "gcp:monitoring/notificationChannel:NotificationChannel": ("name",),
     "gcp:projects/iAMMember:IAMMember": ("etag",),
@@ -151,3 +162,8 @@ def registry(args: dict[str, Any] = REGISTRY, preview: bool = False) -> Recorded
 def monitoring(args: dict[str, Any] = MONITORING, preview: bool = False) -> Recorded:
     """What the monitoring of a cluster registers."""
     return record(lambda: GoogleMonitoring("watch", args), preview)  # type: ignore[arg-type]
+
+
+def logging(args: dict[str, Any] = LOGGING, preview: bool = False) -> Recorded:
+    """What the collector's access to Cloud Logging registers."""
+    return record(lambda: CloudLoggingAccess("logs", args), preview)  # type: ignore[arg-type]

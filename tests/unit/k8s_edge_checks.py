@@ -46,6 +46,17 @@ PROXY = {COMPONENT: "proxy"}
 CONTROLLER = {"control-plane": "envoy-gateway"}
 
 
+CLOUDS = {
+    "monitoring-amazon": [_address(None, 443), _address("169.254.170.23/32", 80)],
+    "monitoring-google": [
+        _address(None, 443),
+        _address("169.254.169.252/32", 988),
+        _address("169.254.169.254/32", 80),
+    ],
+}
+"""The cloud's interface, and where a pod gets its identity."""
+
+
 def _closed(objects: Objects, name: str, pods: dict[str, str], ingress: list[Any], egress: list[Any]) -> None:
     """The policy lets in and out what is named, and nothing else."""
     assert objects.named("NetworkPolicy", name)["spec"] == {
@@ -129,6 +140,7 @@ def platform_traffic(objects: Objects) -> None:
         asking = [{"from": readers, "ports": _tcp(9090)}] if known else []
         if objects.name == "monitoring-alerting":
             egress += [{"to": [{"podSelector": {"matchLabels": ALERTMANAGER}}], "ports": _tcp(9093)}]
+        egress += CLOUDS.get(objects.name, [])
         _closed(objects, "prometheus", own, asking, egress)
     if objects.name.startswith("alertmanager"):
         told = [{"from": [{"podSelector": {"matchLabels": {COMPONENT: "prometheus"}}}], "ports": _tcp(9093)}]

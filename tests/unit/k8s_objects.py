@@ -21,6 +21,7 @@ from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.grafana import GrafanaSpec, grafana_manifests
 from modelway.monitoring.objects import MonitoringSpec, config_of, monitoring_manifests, rules_of
 from modelway.monitoring.receivers import Alerting, Email, Receiver, Route, Slack, Webhook
+from modelway.monitoring.remote_write import RemoteWrite
 from modelway.namespace import default_deny_manifest, namespace_manifest
 from modelway.registry.existing import docker_config, pull_secret_manifest
 from modelway.rollout.objects import JudgeSpec, judge_manifests, own_route
@@ -164,6 +165,18 @@ PROMETHEUS: Mapping[str, MonitoringSpec] = {
         MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY), alertmanager=ALERTMANAGERS["alertmanager"]
     ),
     "monitoring": MonitoringSpec(MONITORING, IMAGE, ScrapeSpec((MODELS,), GATEWAY)),
+    "monitoring-amazon": MonitoringSpec(
+        MONITORING,
+        IMAGE,
+        ScrapeSpec((MODELS,), GATEWAY),
+        remote_write=RemoteWrite("https://aps.example/api/v1/remote_write", aws_region="eu-west-1", cluster="models"),
+    ),
+    "monitoring-google": MonitoringSpec(
+        MONITORING,
+        IMAGE,
+        ScrapeSpec((MODELS,), GATEWAY),
+        remote_write=RemoteWrite("https://google.example/write", google_location="europe-west4", cluster="models"),
+    ),
     "monitoring-known-nodes": MonitoringSpec(
         MONITORING,
         IMAGE,

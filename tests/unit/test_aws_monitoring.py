@@ -6,7 +6,7 @@ import pytest
 from modelway.monitoring.aws_documents import alert_groups
 
 from tests.unit import aws_monitoring_checks, aws_testing, cloud_mutants
-from tests.unit.aws_testing import MONITORING, UNKNOWN, AmazonMonitoring, Recorded
+from tests.unit.aws_testing import MONITORING, UNKNOWN, AmazonMonitoring, EksCluster, Recorded
 from tests.unit.cloud_testing import behind
 
 TYPES = {
@@ -89,6 +89,17 @@ def test_prometheus_is_told_where_to_write_once_it_may() -> None:
     assert {"watch-writer-policy", "watch-workspace"} <= behind(aws_testing.monitoring(), "watch-writer-identity")
 
 
+def test_only_what_lies_in_the_cluster_waits_for_it() -> None:
+    def program() -> None:
+        cluster = EksCluster("cluster", aws_testing.PRODUCTION)  # type: ignore[arg-type]
+        AmazonMonitoring("watch", {**MONITORING, "running_cluster": cluster.name})  # type: ignore[typeddict-item]
+
+    recorded = aws_testing.record(program)
+    ours = [name for name in recorded.options if name.startswith("watch-")]
+    waiting = sorted(name for name in ours if "cluster-control-plane" in behind(recorded, name))
+    assert waiting == ["watch-insights", "watch-writer-identity"]
+
+
 def test_groups_hold_at_most_as_many_alerts_as_the_service_takes() -> None:
     rules = {"groups": [{"rules": [{"record": "a"}, *({"alert": str(number)} for number in range(40))]}]}
     groups = alert_groups(rules)
@@ -141,7 +152,7 @@ SLO = MONITORING["slos"][0]
         (
             {"pageurl": "x"},
             "pageurl: unknown argument: got 'pageurl', allowed region, deployer_role_arn, cluster_name, "
-            "kubernetes_version, production, slos, retention_days, page_emails, page_url, ticket_emails, "
+            "running_cluster, kubernetes_version, production, slos, retention_days, page_emails, page_url, ticket_emails, "
             "container_insights, writer_namespace, tags; did you mean 'page_url'?",
         ),
     ],

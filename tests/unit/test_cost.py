@@ -188,7 +188,8 @@ def test_a_preview_costs_what_the_stack_costs() -> None:
 
 
 def test_every_type_of_the_components_is_priced_paid_by_use_or_free(aws: list[Resource], gcp: list[Resource]) -> None:
-    kinds = {item.type for item in [*aws, *gcp] if item.type.startswith(("aws:", "gcp:"))}
+    more = of(*(made for cloud in (aws_testing, gcp_testing) for made in (cloud.monitoring(), cloud.logging())))
+    kinds = {item.type for item in [*aws, *gcp, *more] if item.type.startswith(("aws:", "gcp:"))}
     known = {kind for kind in kinds if kind in RULES or kind in BY_USE or kind.startswith(FREE)}
     assert kinds == known
     assert not {kind for kind in (*RULES, *BY_USE) if kind.startswith(FREE)}

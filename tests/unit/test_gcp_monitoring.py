@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from tests.unit import cloud_mutants, gcp_monitoring_checks, gcp_testing
-from tests.unit.gcp_testing import MONITORING, PROJECT, GoogleMonitoring, Recorded
+from tests.unit.cloud_testing import behind
+from tests.unit.gcp_testing import MONITORING, PRODUCTION, PROJECT, GkeCluster, GoogleMonitoring, Recorded
 from tools.progress import Progress
 from tools.toolchain import ensure
 
@@ -77,6 +78,17 @@ def test_prometheus_is_told_where_to_write_once_it_may() -> None:
     }
 
 
+def test_who_writes_is_named_once_the_project_knows_its_service_accounts() -> None:
+    def program() -> None:
+        cluster = GkeCluster("cluster", PRODUCTION)  # type: ignore[arg-type]
+        GoogleMonitoring("watch", {**MONITORING, "running_cluster": cluster.name})  # type: ignore[typeddict-item]
+
+    recorded = gcp_testing.record(program)
+    ours = [name for name in recorded.options if name.startswith("watch-")]
+    assert [name for name in ours if "cluster-control-plane" in behind(recorded, name)] == ["watch-writer"]
+    gcp_monitoring_checks.writer(recorded)
+
+
 SLO = MONITORING["slos"][0]
 
 
@@ -112,8 +124,8 @@ SLO = MONITORING["slos"][0]
         ),
         (
             {"page_email": ["a@b"]},
-            "page_email: unknown argument: got 'page_email', allowed project, region, cluster_name, slos, page_emails, "
-            "page_pagerduty_key, ticket_emails, writer_namespace, labels; did you mean 'page_emails'?",
+            "page_email: unknown argument: got 'page_email', allowed project, region, cluster_name, running_cluster, "
+            "slos, page_emails, page_pagerduty_key, ticket_emails, writer_namespace, labels; did you mean 'page_emails'?",
         ),
     ],
 )

@@ -5,8 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
+from modelway import MonitoringStack
+from modelway.monitoring.chart import ChartSpec, prometheus_spec
 from modelway.monitoring.config import ScrapeSpec
 from modelway.monitoring.objects import MonitoringSpec, config_of, monitoring_manifests, rules_of
 from modelway.monitoring.remote_write import RECORDED, RemoteWrite
@@ -38,10 +41,65 @@ def test_each_cloud_is_signed_for_in_its_own_way_and_knows_the_cluster() -> None
     labels = [
         {"target_label": "cluster", "replacement": "modelway"},
         {"target_label": "location", "replacement": "europe-west4"},
+        {"target_label": "__type__", "replacement": "gauge"},
     ]
     assert config_of(spec(**GOOGLE))["remote_write"] == [
-        {"url": GOOGLE["url"], "google_iam": {}, "write_relabel_configs": [KEEP, *labels]}
+        {
+            "url": GOOGLE["url"],
+            "google_iam": {},
+            "protobuf_message": "io.prometheus.write.v2.Request",
+            "queue_config": {"max_samples_per_send": 200},
+            "write_relabel_configs": [KEEP, *labels],
+        }
     ]
+
+
+def pod(found: MonitoringSpec) -> tuple[dict[str, Any], list[str]]:
+    """Metadata of Prometheus' pod, and its features."""
+    (deployment,) = [each for each in monitoring_manifests(found) if each["kind"] == "Deployment"]
+    template = deployment["spec"]["template"]
+    flag = "--enable-feature="
+    args = template["spec"]["containers"][0]["args"]
+    return template["metadata"], [each.removeprefix(flag) for each in args if each.startswith(flag)]
+
+
+def test_a_pod_that_sends_to_amazon_is_made_anew_since_an_old_one_gets_no_identity() -> None:
+    metadata, features = pod(spec(**AMAZON))
+    assert metadata["annotations"] == {"modelway.dev/identity": "eks-pod-identity"}
+    assert features == ["auto-reload-config"]
+    chart = ChartSpec({}, {}, {})
+    assert prometheus_spec(spec(**AMAZON), chart)["podMetadata"] == metadata
+    nowhere = monitoring_spec("monitoring", BASE)  # type: ignore[arg-type]
+    assert "annotations" not in pod(nowhere)[0]
+    assert prometheus_spec(nowhere, chart)["podMetadata"] == pod(nowhere)[0]
+
+
+def test_google_is_told_that_recorded_series_are_gauges() -> None:
+    metadata, features = pod(spec(**GOOGLE))
+    assert "annotations" not in metadata
+    assert features == ["auto-reload-config", "type-and-unit-labels"]
+
+
+def test_an_address_that_the_same_program_makes_comes_into_the_configuration(deploy: Any) -> None:
+    def program() -> None:
+        url = pulumi.Output.from_input(AMAZON["url"])
+        args = {**BASE, "remote_write": {"url": url, "aws_region": "eu-west-1"}}
+        MonitoringStack("made", args)  # type: ignore[arg-type]
+        MonitoringStack("known", {**BASE, "remote_write": AMAZON})  # type: ignore[typeddict-item]
+
+    deployed = deploy(program)
+    assert deployed.inputs("made-config-map") == deployed.inputs("known-config-map")
+
+
+def test_the_operator_is_told_an_address_that_the_same_program_makes(deploy: Any) -> None:
+    def program() -> None:
+        remote = {"url": pulumi.Output.from_input(AMAZON["url"]), "aws_region": "eu-west-1"}
+        args = {**BASE, "ground": "kubePrometheusStack", "remote_write": remote}
+        MonitoringStack("chart", args)  # type: ignore[arg-type]
+
+    values = deploy(program).inputs("chart-release")["values"]["prometheus"]["prometheusSpec"]
+    (entry,) = values["remoteWrite"]
+    assert (entry["url"], entry["sigv4"]) == (AMAZON["url"], {"region": "eu-west-1"})
 
 
 def test_what_is_sent_is_every_recorded_series_and_no_other() -> None:
@@ -102,7 +160,7 @@ def test_the_pod_reaches_the_cloud_and_the_identity_of_its_node() -> None:
         ),
         (
             {**AMAZON, "cluster": "a b"},
-            "remote_write.cluster: no name of a cluster: got 'a b', allowed letters, digits, '-' and '_', at most 63; "
+            "remote_write.cluster: no name of a cluster: got 'a b', allowed letters, digits, '-' and '_', at most 100; "
             "correct it.",
         ),
     ],

@@ -22,7 +22,9 @@ ADDON = "amazon-cloudwatch-observability"
 AGENT = ("amazon-cloudwatch", "cloudwatch-agent")
 INSIGHTS = "ContainerInsights"
 PODS_METRIC = "service_number_of_running_pods"
-"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-EKS.html"""
+"""By Service, namespace and cluster, in these three dimensions (`getServiceMetricDeclarations` of
+https://github.com/aws/amazon-cloudwatch-agent, translator/translate/otel/exporter/awsemf/kubernetes.go;
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-EKS.html)."""
 
 
 class AmazonMonitoring(pulumi.ComponentResource):
@@ -59,9 +61,9 @@ class AmazonMonitoring(pulumi.ComponentResource):
         topics = _topics(site, workspace, args)
         _rules(site, workspace, slos, topics)
         if insights:
-            _insights(site, args["kubernetes_version"], _log_group(site, "insights", groups[1], logs))
+            _insights(site, args, _log_group(site, "insights", groups[1], logs))
             _alarms(site, slos, topics[0])
-        identity = _writer(site, workspace, args.get("writer_namespace", "modelway-monitoring"))
+        identity = _writer(site, workspace, args)
         endpoint = workspace.prometheus_endpoint
         self.remote_write_url = pulumi.Output.all(endpoint, identity.urn).apply(
             lambda each: f"{each[0]}api/v1/remote_write"
@@ -185,15 +187,15 @@ def _rules(site: Site, workspace: aws.amp.Workspace, slos: Sequence[Slo], topics
     )
 
 
-def _insights(site: Site, kubernetes_version: str, logs: aws.cloudwatch.LogGroup) -> None:
+def _insights(site: Site, args: AmazonMonitoringArgs, logs: aws.cloudwatch.LogGroup) -> None:
     """The add-on, whose agent may write figures and logs, and nothing else."""
     role = pod_role(site, "insights", AGENT, ["CloudWatchAgentServerPolicy"])
     version = aws.eks.get_addon_version_output(
-        addon_name=ADDON, kubernetes_version=kubernetes_version, opts=site.invoke()
+        addon_name=ADDON, kubernetes_version=args["kubernetes_version"], opts=site.invoke()
     ).version
     aws.eks.Addon(
         f"{site.name}-insights",
-        cluster_name=site.cluster,
+        cluster_name=args.get("running_cluster", site.cluster),
         addon_name=ADDON,
         addon_version=version,
         # Logs of containers go the way that the stack's own agent sends them.
@@ -237,14 +239,14 @@ def _alarms(site: Site, slos: Sequence[Slo], pages: aws.sns.Topic) -> None:
         )
 
 
-def _writer(site: Site, workspace: aws.amp.Workspace, namespace: str) -> pulumi.Resource:
+def _writer(site: Site, workspace: aws.amp.Workspace, args: AmazonMonitoringArgs) -> pulumi.Resource:
     """Identity of the Prometheus in the cluster."""
-    subject = (namespace, "prometheus")
+    subject = (args.get("writer_namespace", "modelway-monitoring"), "prometheus")
     policy = pulumi.Output.json_dumps(workspace.arn.apply(aws_documents.writer))
     role = pod_role(site, "writer", subject, inline=policy)
     return aws.eks.PodIdentityAssociation(
         f"{site.name}-writer-identity",
-        cluster_name=site.cluster,
+        cluster_name=args.get("running_cluster", site.cluster),
         namespace=subject[0],
         service_account=subject[1],
         role_arn=role.arn,

@@ -25,6 +25,9 @@ class AmazonMonitoringArgs(TypedDict):
     """Role that deploys, in whose account all of it lies."""
     cluster_name: str
     """Name of the EKS cluster whose models are watched."""
+    running_cluster: NotRequired[pulumi.Input[str]]
+    """The same name, known once the cluster runs pods, where it is of the same program: what lies in the cluster waits
+    for it. Defaults to `cluster_name`."""
     kubernetes_version: str
     """Minor version of the cluster, such as `1.35`: it decides the version of the add-on."""
     production: bool
@@ -51,6 +54,11 @@ class AmazonMonitoringArgs(TypedDict):
 
 def problems(name: str, args: AmazonMonitoringArgs) -> list[str]:
     """Every problem of the arguments, one sentence each."""
+    return check(name, args).sentences
+
+
+def check(name: str, args: AmazonMonitoringArgs) -> Findings:
+    """Everything wrong with the arguments."""
     findings = Findings(f'AmazonMonitoring("{name}")')
     for key in args:
         findings.one_of(key, "unknown argument", key, list(AmazonMonitoringArgs.__annotations__))
@@ -76,7 +84,7 @@ def problems(name: str, args: AmazonMonitoringArgs) -> list[str]:
     if isinstance(url, str) and not url.startswith("https://"):
         findings.add("page_url", "no URL that pages may go to", "another scheme", "https://…", "correct it")
     _slos(findings, args["slos"])
-    return findings.sentences
+    return findings
 
 
 def _emails(findings: Findings, key: str, addresses: list[str]) -> None:

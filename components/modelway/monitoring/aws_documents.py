@@ -11,7 +11,8 @@ from modelway.monitoring.receivers_args import PAGE_DEFAULTS, TICKET_DEFAULTS
 from modelway.monitoring.unwatched import unwatched_rule
 
 RULES_PER_GROUP = 20
-"""Most that the service's quotas take in one group."""
+"""Most in one group unless AWS raises it: the quota "Rules per rule group" of the service `aps`
+(https://docs.aws.amazon.com/prometheus/latest/userguide/AMP_quotas.html)."""
 INTERVAL = "1m"
 """The service's own; Prometheus in the cluster decides within seconds."""
 _PUBLISHERS = ("aps.amazonaws.com", "cloudwatch.amazonaws.com")

@@ -15,6 +15,7 @@ from modelway.gateway.objects import DNS_EGRESS, api_server_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, SCRAPE_INTERVAL_SECONDS
 from modelway.monitoring.objects import NAME, PORT, USER_ID, MonitoringSpec, claim_spec, config_of
 from modelway.monitoring.operator import OPERATOR_VERSION, SELECTED, remote_write, scrape_classes
+from modelway.monitoring.remote_write import pod_metadata
 
 CHART = "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack"
 CHART_VERSION = "88.5.3"
@@ -118,7 +119,7 @@ def prometheus_spec(spec: MonitoringSpec, chart: ChartSpec) -> dict[str, Any]:
         "version": PROMETHEUS_VERSION,
         "replicas": 1,
         # By these the Service, the policy and who asks find the pod, as that of the plain ground.
-        "podMetadata": {"labels": labels(NAME, NAME)},
+        "podMetadata": pod_metadata(labels(NAME, NAME), spec.remote_write),
         "portName": "http",
         "externalUrl": spec.external_url or f"http://{NAME}.{spec.namespace}.svc:{PORT}",
         "routePrefix": "/",

@@ -9,6 +9,7 @@ import pulumi_gcp as gcp
 from modelway._common import type_token
 from modelway.cluster.gke import services
 from modelway.cluster.gke.site import Place
+from modelway.identity.pods import gke_principal
 from modelway.monitoring.gcp_arguments import GoogleMonitoringArgs, problems
 from modelway.monitoring.slo import slo_groups, slo_of
 from modelway.monitoring.unwatched import unwatched_rule
@@ -50,7 +51,8 @@ class GoogleMonitoring(pulumi.ComponentResource):
         alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
         for rule in (*alerts, unwatched_rule()):
             _policy(place, args["cluster_name"], rule, channels[rule["labels"]["severity"]], enabled)
-        grant = _writer(place, args.get("writer_namespace", "modelway-monitoring"), enabled)
+        grant = _writer(place, args, enabled)
+        # Not in Google's documents: see `remote_write`.
         path = f"projects/{args['project']}/location/global/prometheus/api/v1/write"
         self.remote_write_url = grant.etag.apply(lambda _: f"https://monitoring.googleapis.com/v1/{path}")
         self.page_channels, self.ticket_channels = (
@@ -149,22 +151,21 @@ def in_cluster(expression: str, cluster: str) -> str:
     return expression.replace("{model=", f'{{cluster="{cluster}",model=')
 
 
-def _writer(place: Place, namespace: str, enabled: pulumi.Resource) -> gcp.projects.IAMMember:
+def _writer(place: Place, args: GoogleMonitoringArgs, enabled: pulumi.Resource) -> gcp.projects.IAMMember:
     """Prometheus in the cluster, by its service account in Kubernetes.
 
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
     """
     # Asked of Google Cloud in preview too.
     project = gcp.organizations.get_project_output(project_id=place.project, opts=place.invoke())
-    pool = f"{place.project}.svc.id.goog/subject/ns/{namespace}/sa/prometheus"
+    namespace = args.get("writer_namespace", "modelway-monitoring")
+    running = args.get("running_cluster", args["cluster_name"])
     return gcp.projects.IAMMember(
         f"{place.name}-writer",
         project=place.project,
         role=WRITER,
-        member=project.number.apply(
-            lambda number: (
-                f"principal://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{pool}"
-            )
+        member=pulumi.Output.all(project.number, running).apply(
+            lambda known: gke_principal(place.project, known[0], namespace, "prometheus")
         ),
         opts=place.child(depends_on=[enabled]),
     )

@@ -22,6 +22,9 @@ class GoogleMonitoringArgs(TypedDict):
     """Region of the cluster."""
     cluster_name: str
     """What `remote_write.cluster` of the `MonitoringStack` says: the alerts ask for series with this label."""
+    running_cluster: NotRequired[pulumi.Input[str]]
+    """The same name, known once the cluster runs, where it is of the same program: the project has the names of its
+    service accounts from its first cluster on. Defaults to `cluster_name`."""
     slos: list[SloArgs]
     """Objectives, at most one per version: those of the `MonitoringStack` in the cluster."""
     page_emails: NotRequired[list[str]]
@@ -38,6 +41,11 @@ class GoogleMonitoringArgs(TypedDict):
 
 def problems(name: str, args: GoogleMonitoringArgs) -> list[str]:
     """Every problem of the arguments, one sentence each."""
+    return check(name, args).sentences
+
+
+def check(name: str, args: GoogleMonitoringArgs) -> Findings:
+    """Everything wrong with the arguments."""
     findings = Findings(f'GoogleMonitoring("{name}")')
     for key in args:
         findings.one_of(key, "unknown argument", key, list(GoogleMonitoringArgs.__annotations__))
@@ -58,7 +66,7 @@ def problems(name: str, args: GoogleMonitoringArgs) -> list[str]:
         for address in repeated(addresses):
             findings.add(key, "named twice", repr(address), "each once", "remove one")
     _slos(findings, args["slos"])
-    return findings.sentences
+    return findings
 
 
 def _slos(findings: Findings, slos: list[SloArgs]) -> None:

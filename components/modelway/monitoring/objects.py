@@ -1,6 +1,6 @@
 """Kubernetes objects of one plain Prometheus, as plain data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -12,7 +12,13 @@ from modelway.monitoring.alert_rules import AlertRule, alert_rule_groups, with_r
 from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, stack_rules
 from modelway.monitoring.quality_args import Quality
-from modelway.monitoring.remote_write import RemoteWrite, remote_write_config, remote_write_egress
+from modelway.monitoring.remote_write import (
+    RemoteWrite,
+    pod_metadata,
+    remote_write_config,
+    remote_write_egress,
+    remote_write_features,
+)
 from modelway.monitoring.slo import Slo
 
 NAME = "prometheus"
@@ -123,14 +129,27 @@ def rules_of(spec: MonitoringSpec) -> dict[str, Any]:
     return with_runbooks({"groups": [*rules["groups"], *alert_rule_groups(spec.alerts)]}, spec.runbook_base_url)
 
 
+def config_text(spec: MonitoringSpec) -> str:
+    """The text of `prometheus.yml`."""
+    return yaml.safe_dump(config_of(spec), sort_keys=False, width=1000)
+
+
 def _config_map(spec: MonitoringSpec) -> Manifest:
     data = {
-        "prometheus.yml": yaml.safe_dump(config_of(spec), sort_keys=False, width=1000),
+        "prometheus.yml": _known_text(spec),
         "rules.yml": yaml.safe_dump(rules_of(spec), sort_keys=False, width=1000),
     }
     # One name whatever the content: a pod that is replaced for a changed rule would look away meanwhile, and on its own
     # disk lose the history that budgets and alerts are computed of.
     return _object(spec, "v1", "ConfigMap", data=data)
+
+
+def _known_text(spec: MonitoringSpec) -> Any:
+    """The text, or an output of it where it holds the address that another part of the program gives."""
+    remote = spec.remote_write
+    if remote is None or isinstance(remote.url, str):
+        return config_text(spec)
+    return remote.url.apply(lambda url: config_text(replace(spec, remote_write=replace(remote, url=url))))
 
 
 def claim_spec(spec: MonitoringSpec) -> dict[str, Any]:
@@ -203,7 +222,7 @@ def _deployment(spec: MonitoringSpec) -> Manifest:
             # Two processes must not write one data folder; a gap in the scrapes is the smaller harm.
             "strategy": {"type": "Recreate"},
             "template": {
-                "metadata": {"labels": labels(NAME, NAME)},
+                "metadata": pod_metadata(labels(NAME, NAME), spec.remote_write),
                 "spec": {
                     "serviceAccountName": NAME,
                     "automountServiceAccountToken": False,
@@ -226,7 +245,7 @@ def _container(spec: MonitoringSpec) -> dict[str, Any]:
         "args": [
             "--config.file=/etc/prometheus/prometheus.yml",
             # https://prometheus.io/docs/prometheus/latest/feature_flags/#auto-reload-config
-            "--enable-feature=auto-reload-config",
+            *(f"--enable-feature={each}" for each in ("auto-reload-config", *remote_write_features(spec.remote_write))),
             f"--config.auto-reload-interval={RELOAD_SECONDS}s",
             "--storage.tsdb.path=/prometheus",
             f"--storage.tsdb.retention.time={spec.retention_hours}h",
