@@ -39,10 +39,12 @@ def write(staged: Path, target: Path) -> None:
 
 
 def _library_folders(root: Path) -> list[str]:
+    # PulseAudio keeps the library that its others share in a folder of its own, known to them by an absolute path.
     return sorted(
         str(folder.relative_to(root))
         for place in ("lib", "usr/lib")
-        for folder in (root / place).glob("*-linux-*")
+        for each in (root / place).glob("*-linux-*")
+        for folder in (each, each / "pulseaudio")
         if any(folder.glob("*.so*"))
     )
 
