@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from modelway._common import NODE_PORT, as_int, register, require_dns_label, type_token
+from modelway._egress import ANYWHERE
 from modelway.gateway.cert_manager import CertManager, CertManagerArgs
 from modelway.gateway.load_balancer import LoadBalancerArgs, load_balancer_misfits, load_balancer_of
 from modelway.gateway.objects import (
-    ANYWHERE,
     CHART,
     CHART_VERSION,
     INTERNAL,
