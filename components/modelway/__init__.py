@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         SecretKeyArgs,
     )
     from modelway.serving.model_service import ModelService, ModelServiceArgs, ModelVersionArgs
+    from modelway.tracing.arguments import GatewayTracesArgs, ServerTracesArgs
 
 __version__ = "0.1.0"
 
@@ -102,6 +103,7 @@ __all__ = [
     "ExperimentRulesArgs",
     "Gateway",
     "GatewayArgs",
+    "GatewayTracesArgs",
     "GkeApiAccessArgs",
     "GkeCluster",
     "GkeClusterArgs",
@@ -136,6 +138,7 @@ __all__ = [
     "RestrictedNamespace",
     "RestrictedNamespaceArgs",
     "SecretKeyArgs",
+    "ServerTracesArgs",
     "StickyArgs",
     "TlsArgs",
 ]
@@ -190,6 +193,7 @@ _ROOMS = {
         "SecretKeyArgs",
     ),
     "modelway.serving.model_service": ("ModelService", "ModelServiceArgs", "ModelVersionArgs"),
+    "modelway.tracing.arguments": ("GatewayTracesArgs", "ServerTracesArgs"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -40,8 +40,8 @@ PROBLEMS = [
     "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, sticky, aliases, ingress, host, "
     "pathPrefix, experiment, rollBackTo, drainSeconds, feedback, feedbackOutcomes, docs, slo, quality, access, limits; "
     "remove or correct it.",
-    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, logs, registry, "
-    "evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'gateway'.",
+    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, logs, traces, "
+    "registry, evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'gateway'.",
     "modelway:models wine.versions: version name used twice: got 'v1', allowed each name once; "
     "rename or remove one version.",
     "modelway:models wine.versions weight: weights do not sum to 100: got 40 + 50 = 90, allowed whole numbers with the "

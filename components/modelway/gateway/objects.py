@@ -26,6 +26,8 @@ from modelway.gateway.tls_objects import (
 )
 from modelway.gateway.traffic import UPSTREAM_IDLE_SECONDS
 from modelway.namespace import ROUTES_LABEL
+from modelway.tracing.arguments import GatewayTraces
+from modelway.tracing.objects import proxy_egress, proxy_telemetry
 
 CHART = "oci://docker.io/envoyproxy/gateway-helm"
 CHART_VERSION = "v1.9.1"
@@ -71,6 +73,8 @@ class GatewaySpec:
     """None: plain HTTP."""
     load_balancer: LoadBalancer | None = None
     """None: ports of the nodes."""
+    traces: GatewayTraces | None = None
+    """None: no spans."""
 
 
 @cache
@@ -236,7 +240,7 @@ def _envoy_proxy(spec: GatewaySpec, service: dict[str, Any]) -> Manifest:
             "provider": {"type": "Kubernetes", "kubernetes": kubernetes},
             "logging": {"level": {"default": spec.log_level}},
             "shutdown": {"drainTimeout": f"{DRAIN_SECONDS}s", "minDrainDuration": "10s"},
-            "telemetry": {"accessLog": access_log()},
+            "telemetry": {"accessLog": access_log(), **proxy_telemetry(spec.traces)},
         },
     }
 
@@ -370,5 +374,6 @@ def _proxies(
             # Each server's own policy says which of its ports, since runtimes differ.
             {"to": servers},
             *keys,
+            *proxy_egress(spec.traces),
         ],
     )
