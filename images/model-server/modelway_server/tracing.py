@@ -5,6 +5,7 @@ those of https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-serve
 """
 
 import time
+from functools import lru_cache
 from os import urandom
 from typing import Any
 
@@ -16,6 +17,8 @@ from modelway_server.trace_context import HEADER, PARENT, is_sampled
 
 MAXIMUM_IDS = 100
 """Ids of predictions that one span carries; `modelway.predictions` says how many there were."""
+KINDS = 256
+"""Kinds of requests whose attributes are kept; they are few, since only predictions are recorded."""
 SERVER_KIND, ERROR = 2, 2
 """Numbers of opentelemetry/proto/trace/v1/trace.proto: SPAN_KIND_SERVER and STATUS_CODE_ERROR."""
 REMOTE_PARENT_SAMPLED = 0x301
@@ -67,20 +70,9 @@ class Tracer:
 def span(recorded: Recorded) -> dict[str, Any]:
     """A span as OTLP's JSON has it."""
     trace, parent, own, start, end, method, path, code, request_id, assignment, ids = recorded
-    said: dict[str, Any] = {
-        "http.request.method": method,
-        "http.response.status_code": code,
-        "http.route": path,
-        "url.path": path,
-        "url.scheme": "http",
-        "modelway.request_id": request_id,
-        "modelway.assignment": assignment,
-    }
+    said = [*_kind(method, path, code, assignment), *attributes({"modelway.request_id": request_id})]
     if ids:
-        said |= {"modelway.prediction.ids": ids[:MAXIMUM_IDS], "modelway.predictions": len(ids)}
-    status = {}
-    if code >= 500:
-        said["error.type"], status = str(code), {"code": ERROR}
+        said += attributes({"modelway.prediction.ids": ids[:MAXIMUM_IDS], "modelway.predictions": len(ids)})
     return {
         "traceId": trace.decode(),
         "spanId": own.hex(),
@@ -90,9 +82,23 @@ def span(recorded: Recorded) -> dict[str, Any]:
         "kind": SERVER_KIND,
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(end),
-        "attributes": attributes(said),
-        "status": status,
+        "attributes": said,
+        "status": {"code": ERROR} if code >= 500 else {},
     }
+
+
+@lru_cache(KINDS)
+def _kind(method: str, path: str, code: int, assignment: str) -> list[dict[str, Any]]:
+    """What many requests have in common."""
+    said: dict[str, Any] = {
+        "http.request.method": method,
+        "http.response.status_code": code,
+        "http.route": path,
+        "url.path": path,
+        "url.scheme": "http",
+        "modelway.assignment": assignment,
+    }
+    return attributes(said | ({"error.type": str(code)} if code >= 500 else {}))
 
 
 def attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
