@@ -40,8 +40,8 @@ def test_a_recorded_request_has_one_span_under_its_callers(classification: Path)
     with collecting() as collector, running(classification, MODELWAY_TRACES_URL=collector.url) as server:
         before = time.time_ns()
         answer = predict(server, **{"x-request-id": "one", "x-modelway-assignment": "split"}).json()
-        after = time.time_ns()
         path, media, body = collector.requests.get(timeout=DEADLINE_SECONDS)
+        after = time.time_ns()
         counted(server, "sent", 1.0)
     assert (path, media) == ("/v1/traces", "application/json")
     ((scope,),) = [resource["scopeSpans"] for resource in body["resourceSpans"]]
