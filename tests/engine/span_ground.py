@@ -81,9 +81,9 @@ class SpanCollector:
 
 
 def _span(span: dict[str, Any], resource: dict[str, Any]) -> Span:
-    times = (int(span[f"{which}TimeUnixNano"]) for which in ("start", "end"))
+    start, end = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
     ids = (span["traceId"], span["spanId"], span.get("parentSpanId", ""))
-    return Span(*ids, span["kind"], span["name"], *times, _plain(span), resource)
+    return Span(*ids, span["kind"], span["name"], start, end, _plain(span), resource)
 
 
 def _plain(holder: dict[str, Any]) -> dict[str, Any]:
