@@ -11,7 +11,7 @@ MODEL ?= breast-cancer
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up preview down status doctor predict node-up node-down schema crds dashboards policies lint test-fast test test-cluster test-all test-long bench-components bench-server bench-edge bench-monitoring clean
+.PHONY: help venv up preview down status doctor predict node-up node-down schema crds dashboards policies lint test-fast test test-cluster test-all test-long bench-components bench-server bench-edge bench-monitoring bench-traces clean
 
 help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ bench-edge: $(READY) ## Measure what keys, limits and TLS cost at the gateway (r
 
 bench-monitoring: $(READY) ## Measure what Prometheus costs for 10 models of 2 versions
 	$(BIN)/python -m tests.bench.monitoring
+
+bench-traces: $(READY) ## Measure what spans cost the model server
+	@$(BIN)/python -m tests.bench.traces
 
 clean: ## Delete build outputs and caches of the checkout; keeps .venv, and cache and state of the user
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache

@@ -24,6 +24,7 @@ from infra.rollout import rollout_problems
 from infra.routes import route_problems, weighted
 from infra.serving import serving_problems
 from infra.tls import tls_problems
+from infra.traces import trace_problems
 from tools.problem import Problem
 
 OWN_ROUTES = ("split", "unknown", "judge")
@@ -59,7 +60,7 @@ def consistency_problems(settings: Settings, stack: str) -> list[Problem]:
         + autoscaling_problems(settings)
     )
     problems += rollout_problems(settings) + evaluation_problems(settings) + registry_problems(settings)
-    problems += log_problems(settings)
+    problems += log_problems(settings) + trace_problems(settings)
     return problems + cost_problems(settings) + cloud_problems(settings) + place_problems(settings, stack)
 
 

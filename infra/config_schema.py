@@ -17,6 +17,7 @@ from infra.config_models import EvaluationSettings, ModelRegistrySettings
 from infra.config_monitoring import MonitoringSettings
 from infra.config_quality import QualitySettings
 from infra.config_section import Section
+from infra.config_traces import TraceSettings
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -379,6 +380,8 @@ class Settings(Section):
     monitoring: MonitoringSettings = MonitoringSettings()
     logs: Annotated[LogSettings | None, BeforeValidator(lambda given: given or None)] = None
     """Unless set, logs stay on the nodes."""
+    traces: Annotated[TraceSettings | None, BeforeValidator(lambda given: given or None)] = None
+    """Unless set, there are no spans."""
     registry: RegistrySettings = RegistrySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     model_registry: ModelRegistrySettings = ModelRegistrySettings()

@@ -32,11 +32,13 @@ from infra.config_gateway import GatewaySettings
 from infra.config_schema import Access, Environment, ModelSettings, Settings
 from infra.misfits import dotted, problem_of, spelling
 from infra.serving import runtime
+from infra.traces import gateway_traces
 from tools.problem import Problem
 
 if TYPE_CHECKING:
     # Importing the components costs seconds, and the command line reads every stack.
     from modelway.gateway.gateway import ConnectionsArgs, GatewayArgs
+    from modelway.tracing.arguments import GatewayTracesArgs
 
 GATEWAY = "modelway:gateway"
 _NAMES = {field.name for kind in (Auth, Connections, Cors, Jwt, Limits, Policy) for field in fields(kind)}
@@ -81,6 +83,8 @@ def gateway_args(settings: Settings, ground: "GatewayArgs") -> "GatewayArgs":
         args["internal"] = True
     if gateway.auth and gateway.auth.jwt and gateway.auth.jwt.jwks_url:
         args["jwks_ports"] = [urlsplit(gateway.auth.jwt.jwks_url).port or 443]
+    if (traces := gateway_traces(settings)) is not None:
+        args["traces"] = cast("GatewayTracesArgs", traces)
     return args
 
 

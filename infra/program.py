@@ -32,6 +32,7 @@ from infra.rollout import experiment_args
 from infra.routes import route_args
 from infra.serving import container_args
 from infra.settings import load, read_lock, resolve_image
+from infra.traces import server_traces
 from tools.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _service_args(
     pull_secret: pulumi.Output[str] | None,
     images: dict[tuple[str, str], str],
 ) -> ModelServiceArgs:
-    versions = [_version_args(settings, version, images[model.name, version.name]) for version in model.versions]
+    versions = [_version_args(settings, model, version, images[model.name, version.name]) for version in model.versions]
     internal = access_of(settings, model) is Access.INTERNAL
     result: ModelServiceArgs = {
         "versions": versions,
@@ -201,7 +202,7 @@ def _service_args(
     return result
 
 
-def _version_args(settings: Settings, version: VersionSettings, image: str) -> ModelVersionArgs:
+def _version_args(settings: Settings, model: ModelSettings, version: VersionSettings, image: str) -> ModelVersionArgs:
     args: ModelVersionArgs = {"name": version.name, "image": image}
     if version.weight is not None:
         args["weight"] = version.weight
@@ -223,6 +224,14 @@ def _version_args(settings: Settings, version: VersionSettings, image: str) -> M
         args["fetch"] = fetch  # type: ignore[typeddict-item]
     if version.allow_pickle:
         args["allow_pickle"] = True
+    return cast(ModelVersionArgs, {**args, **_observed(settings, model, version)})
+
+
+def _observed(settings: Settings, model: ModelSettings, version: VersionSettings) -> dict[str, Any]:
+    """The arguments of a version about its log and its spans."""
+    args: dict[str, Any] = {}
     if settings.logs is not None and version.runtime is RuntimeName.MODELWAY:
         args["access_log"] = True
+    if (traces := server_traces(settings, model, version)) is not None:
+        args["traces"] = traces
     return args

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         SecretKeyArgs,
     )
     from modelway.serving.model_service import ModelService, ModelServiceArgs, ModelVersionArgs
+    from modelway.tracing.arguments import GatewayTracesArgs, ServerTracesArgs
 
 __version__ = "0.1.0"
 
@@ -108,6 +109,7 @@ __all__ = [
     "ExperimentRulesArgs",
     "Gateway",
     "GatewayArgs",
+    "GatewayTracesArgs",
     "GkeApiAccessArgs",
     "GkeCluster",
     "GkeClusterArgs",
@@ -142,6 +144,7 @@ __all__ = [
     "RestrictedNamespace",
     "RestrictedNamespaceArgs",
     "SecretKeyArgs",
+    "ServerTracesArgs",
     "StickyArgs",
     "TlsArgs",
 ]
@@ -198,6 +201,7 @@ _ROOMS = {
         "SecretKeyArgs",
     ),
     "modelway.serving.model_service": ("ModelService", "ModelServiceArgs", "ModelVersionArgs"),
+    "modelway.tracing.arguments": ("GatewayTracesArgs", "ServerTracesArgs"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

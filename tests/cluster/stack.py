@@ -59,6 +59,7 @@ class Stack:
         gateway: Mapping[str, Any] | None = None,
         monitoring: Mapping[str, Any] | None = None,
         logs: Mapping[str, Any] | None = None,
+        traces: Mapping[str, Any] | None = None,
     ) -> list[str]:
         """`modelway up` of the stack with more models, from files in the new folder `project`; the first one's URLs."""
         (project / "stacks").mkdir(parents=True)
@@ -71,6 +72,8 @@ class Stack:
             document["config"]["modelway:monitoring"] = dict(monitoring)
         if logs is not None:
             document["config"]["modelway:logs"] = dict(logs)
+        if traces is not None:
+            document["config"]["modelway:traces"] = dict(traces)
         (project / "stacks/Pulumi.node.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
         command = [sys.executable, "-c", UP, str(project), model["name"]]
         result = subprocess.run(

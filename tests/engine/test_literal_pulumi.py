@@ -28,6 +28,8 @@ SOME = (
 """Resources that get ready without a node."""
 SECRET = "4dabf18193072939515e22adb298388d"
 """Marks a secret on the wire of the engine."""
+TRACES = "  modelway:traces: {url: 'http://192.0.2.11:4318', samplePercent: 2.5}\n"
+"""What a stack file may say besides."""
 PROBLEMS = [
     "modelway:environment: unknown value: got 'prod', allowed development, staging, production; remove or correct it.",
     "modelway:cluster.provider: unknown value: got 'nodes', allowed node, kind, existing, eks, gke; write 'node'.",
@@ -40,8 +42,8 @@ PROBLEMS = [
     "modelway:models[1].replicas: unknown key: got 'replicas', allowed name, versions, sticky, aliases, ingress, host, "
     "pathPrefix, experiment, rollBackTo, drainSeconds, feedback, feedbackOutcomes, docs, slo, quality, access, limits; "
     "remove or correct it.",
-    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, logs, registry, "
-    "evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'gateway'.",
+    "modelway:gatway: unknown key: got 'gatway', allowed environment, cluster, gateway, monitoring, logs, traces, "
+    "registry, evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'gateway'.",
     "modelway:models wine.versions: version name used twice: got 'v1', allowed each name once; "
     "rename or remove one version.",
     "modelway:models wine.versions weight: weights do not sum to 100: got 40 + 50 = 90, allowed whole numbers with the "
@@ -93,10 +95,12 @@ def by_pulumi(work: Checkout, stack: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("as_user")
-@pytest.mark.parametrize("stack", ["node", "local"])
+@pytest.mark.parametrize(("stack", "more"), [("node", TRACES), ("local", "")], ids=["node", "local"])
 def test_pulumi_registers_the_urns_and_inputs_of_modelway(
-    work: Checkout, stack: str, binaries: Mapping[str, Path]
+    work: Checkout, stack: str, more: str, binaries: Mapping[str, Path]
 ) -> None:
+    with (work.folder / f"stacks/Pulumi.{stack}.yaml").open("a") as file:
+        file.write(more)
     tracked = {file: file.read_bytes() for file in work.folder.glob("**/*.yaml")}
     own = by_modelway(work, stack, binaries["pulumi"])
     assert {file: file.read_bytes() for file in tracked} == tracked

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.unit.k8s_checks import COMPONENT, NAME, PART_OF, Objects, bare, selector
-from tests.unit.k8s_facts import ALIASES, FETCHED, Version, versions
+from tests.unit.k8s_facts import ALIASES, FETCHED, TRACED, Version, versions
 
 GATEWAY, MONITORING = "modelway-gateway", "modelway-monitoring"
 ALERTMANAGER = {NAME: "alertmanager", COMPONENT: "alertmanager", PART_OF: "modelway"}
@@ -41,6 +41,11 @@ EGRESS: dict[str, list[Any]] = {
     "volume": [],
 }
 """What versions reach that fetch their model from there."""
+COLLECTING: dict[str, list[Any]] = {
+    "service": [DNS, {"to": [_in("observability")], "ports": [{"protocol": "TCP"}]}],
+    "address": [_address("192.0.2.11/32", 4318)],
+}
+"""What versions reach that send their spans there."""
 OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 PROXY = {COMPONENT: "proxy"}
 CONTROLLER = {"control-plane": "envoy-gateway"}
@@ -82,7 +87,7 @@ def server_traffic(objects: Objects) -> None:
                 "ports": _tcp(version.server.metrics_port),
             },
         ]
-        egress = EGRESS[version.name] if version.model == FETCHED else []
+        egress = {FETCHED: EGRESS, TRACED: COLLECTING}.get(version.model, {}).get(version.name, [])
         _closed(objects, version.full_name, selector(version), ingress, egress)
 
 
@@ -110,8 +115,9 @@ def platform_traffic(objects: Objects) -> None:
         if objects.name == "gateway-all":
             pods = {"from": [{"namespaceSelector": {}}], "ports": _tcp(10080)}
             inside = {**PROXY, OWNER: "modelway-internal"}
-            _closed(objects, "internal-proxy", inside, [pods, metrics], egress)
-            others = [_address(None, 443)]
+            spans = COLLECTING["service"][1]
+            _closed(objects, "internal-proxy", inside, [pods, metrics], [*egress, spans])
+            others = [_address(None, 443), spans]
         if objects.name == "gateway-acme":
             asked = {"from": [_in(GATEWAY, **PROXY)], "ports": _tcp(8089)}
             _closed(objects, "acme-solver", solver, [asked], [])

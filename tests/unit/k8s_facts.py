@@ -110,6 +110,8 @@ ALERTMANAGER = Server(
 
 FETCHED, MODEL_FOLDER, SUM = "fetched", "/var/lib/modelway/model", "5e" * 32
 """A model whose versions are named after where they fetch it, where they have it, and its sum."""
+TRACED = "traced"
+"""A model whose versions are named after how they reach the collector of spans."""
 FETCHING = replace(OURS, folders=(TEMPORARY, MODEL_FOLDER), fetch=204)
 ALIASES = {"header": {"champion": "v0", "next": "v1"}}
 """Other names of versions, by model."""
@@ -130,6 +132,8 @@ def versions(set_name: str) -> list[Version]:
         sources = ("google", "amazon", "web", "address", "volume")
         small = replace(FETCHING, fetch=6)
         return [Version(kind, "bucket", small, 2), *(Version(kind, name, FETCHING, 2) for name in sources)]
+    if kind == TRACED:
+        return [Version(kind, name, OURS, 2) for name in ("service", "address")]
     if kind == "routes":
         both = [Version("header", "v0", OURS, 2), Version("header", "v1", OURS, 2)]
         shadow = Version("header", "v2", OURS, 2, shadow=True)

@@ -35,6 +35,7 @@ from modelway.serving.model_service import new_feedback_key, policy_manifests
 from modelway.serving.objects import ServerSpec, feedback_key_manifest, server_manifests
 from modelway.serving.routes import Arm, RouteSpec, route_manifests
 from modelway.serving.runtimes import Options, runtime_of
+from modelway.tracing.arguments import GatewayTraces, ServerTraces
 
 from tests.unit.runtime_samples import FULL, IMAGE, foreign
 
@@ -85,6 +86,9 @@ FETCHES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Where the versions of these names fetch their model."""
 
+TRACES = {"service": "http://collector.observability.svc:4318", "address": "http://192.0.2.11:4318"}
+"""Where the versions of these names send their spans."""
+
 _HOSTS = ("models.example", "192.0.2.7")
 _PLAIN = GatewaySpec("modelway", GATEWAY, (MODELS,), MONITORING)
 GATEWAYS: Mapping[str, GatewaySpec] = {
@@ -101,6 +105,7 @@ GATEWAYS: Mapping[str, GatewaySpec] = {
         trusted_proxies=1,
         client_addresses=True,
         jwks_ports=(443,),
+        traces=GatewayTraces("collector.observability.svc", 1.25),
     ),
     "gateway-acme": replace(_PLAIN, tls=Tls(_HOSTS[:1], "acme", acme={"email": "ops@models.example"})),
     "gateway-secret": replace(_PLAIN, tls=Tls(_HOSTS, "secret", "bought", minimum_version="1.3", hsts_seconds=0)),
@@ -273,6 +278,7 @@ def sets() -> dict[str, list[Manifest]]:
             arms += [replace(arms[0], version="v1"), replace(arms[0], version="v2", shadow=True)]
         found[f"routes-{key}"] = model(arms, **routed)
     found["fetched"] = model([_fetching(name, {"source": source, **more}) for name, (source, more) in FETCHES.items()])
+    found["traced"] = model([_tracing(name, url) for name, url in TRACES.items()])
     for count in (1, 2, 8):
         found[f"versions-{count}"] = model([_version(f"iris-{count}", number) for number in range(count)])
     return found
@@ -329,6 +335,12 @@ def _fetching(name: str, fetch: Mapping[str, Any]) -> ServerSpec:
     own = {**fetch, "sha256": "5e" * 32}
     runtime = runtime_of("fetched", name, Options(fetch=own))
     return ServerSpec("fetched", name, MODELS, IMAGE, GATEWAY, MONITORING, runtime=runtime, fetch=fetch_of(own))
+
+
+def _tracing(name: str, url: str) -> ServerSpec:
+    """A version that is named after how it reaches the collector of spans."""
+    runtime = runtime_of("traced", name, Options(traces={"url": url}))
+    return ServerSpec("traced", name, MODELS, IMAGE, GATEWAY, MONITORING, runtime=runtime, traces=ServerTraces(url))
 
 
 def _scaler(version: str, autoscaling: Autoscaling) -> Manifest:

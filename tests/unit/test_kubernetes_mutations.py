@@ -20,6 +20,7 @@ from tests.unit import (
     k8s_rollout_checks,
     k8s_scaling_checks,
     k8s_sending_checks,
+    k8s_trace_checks,
 )
 from tests.unit.cloud_mutants import removals
 from tests.unit.k8s_checks import Manifest, Objects
@@ -37,6 +38,7 @@ CHECKS: tuple[Callable[[Objects], None], ...] = (
     *k8s_rollout_checks.CHECKS,
     *k8s_scaling_checks.CHECKS,
     *k8s_sending_checks.CHECKS,
+    *k8s_trace_checks.CHECKS,
 )
 FULL = os.environ.get("MODELWAY_TEST_COUNTS") == "full"
 MINIMUM = 20_000 if FULL else 15_000

@@ -224,3 +224,16 @@ def test_logs_are_collected_and_written_only_where_the_stack_says_so(
     container = deployed.inputs("breast-cancer-v1-deployment")["spec"]["template"]["spec"]["containers"][0]
     assert deployed.names("DaemonSet") == collectors
     assert ({"name": "MODELWAY_ACCESS_LOG", "value": "true"} in container["env"]) is bool(collectors)
+
+
+@pytest.mark.usefixtures("node")
+def test_spans_are_sent_where_the_stack_says_so(deploy: Deploy) -> None:
+    url = "http://192.0.2.11:4318"
+    deployed = deploy(run(traces={"url": url, "samplePercent": 5}))
+    container = deployed.inputs("breast-cancer-v1-deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "MODELWAY_TRACES_URL", "value": url} in container["env"]
+    (rule,) = deployed.inputs("breast-cancer-v1-network-policy")["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "192.0.2.11/32"}}]
+    provider = deployed.inputs("gateway-proxy")["spec"]["telemetry"]["tracing"]["provider"]
+    assert (provider["host"], provider["port"]) == ("192.0.2.11", 4317)
+    assert rule["to"] == deployed.inputs("gateway-proxy-network-policy")["spec"]["egress"][-1]["to"]

@@ -48,8 +48,8 @@ def test_keys_of_other_namespaces_are_left_alone() -> None:
 CASES: list[tuple[dict[str, Any], str]] = [
     (
         config(model=[]),
-        "modelway:model: unknown key: got 'model', allowed environment, cluster, gateway, monitoring, logs, registry, "
-        "evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'models'.",
+        "modelway:model: unknown key: got 'model', allowed environment, cluster, gateway, monitoring, logs, traces, "
+        "registry, evaluation, modelRegistry, autoscaling, images, cost, policies, models; write 'models'.",
     ),
     (config(models=None), "modelway:models: missing: got nothing, allowed a value; add models."),
     (

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from modelway._common import Manifest, labels, register, type_token
-from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
+from modelway._egress import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
 from modelway.gateway.tls import CertManagerImagesArgs
 from modelway.namespace import RestrictedNamespace
 

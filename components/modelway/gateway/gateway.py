@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from modelway._common import NODE_PORT, as_int, register, require_dns_label, type_token
+from modelway._egress import ANYWHERE
 from modelway.gateway.cert_manager import CertManager, CertManagerArgs
 from modelway.gateway.load_balancer import LoadBalancerArgs, load_balancer_misfits, load_balancer_of
 from modelway.gateway.objects import (
-    ANYWHERE,
     CHART,
     CHART_VERSION,
     INTERNAL,
@@ -27,6 +27,7 @@ from modelway.gateway.tls import HTTPS_PORT, TlsArgs, tls_of
 from modelway.gateway.tls_checks import tls_misfits
 from modelway.namespace import RestrictedNamespace
 from modelway.serving.model_server import refuse
+from modelway.tracing.arguments import GatewayTracesArgs, gateway_traces_misfits, gateway_traces_of
 
 
 class ConnectionsArgs(TypedDict):
@@ -74,8 +75,8 @@ class GatewayArgs(TypedDict):
     class_name: NotRequired[str]
     """GatewayClass. Defaults to `modelway`, that of the Envoy Gateway which is installed. Any other has to be there
     with its controller: then Envoy Gateway is not installed, and what only it has is refused: `replicas`, `node_port`,
-    `load_balancer`, `chart`, both images, `connections`, `trusted_proxies`, `client_addresses`, `jwks_ports` and
-    `internal`."""
+    `load_balancer`, `chart`, both images, `connections`, `trusted_proxies`, `client_addresses`, `jwks_ports`,
+    `internal` and `traces`."""
     connections: NotRequired[ConnectionsArgs]
     """Bounds of clients' connections."""
     trusted_proxies: NotRequired[int]
@@ -90,6 +91,8 @@ class GatewayArgs(TypedDict):
     """Whether there is a second Gateway, `modelway-internal`, for pods of the cluster only. Defaults to false."""
     tls: NotRequired[TlsArgs]
     """HTTPS for clients; plain HTTP then only redirects to it. Defaults to plain HTTP alone."""
+    traces: NotRequired[GatewayTracesArgs]
+    """Where spans of the proxies go. Defaults to nowhere."""
     load_balancer: NotRequired[LoadBalancerArgs]
     """A load balancer of the cloud instead of `node_port`; proxies then see clients' own addresses. Defaults to
     none."""
@@ -212,6 +215,8 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
         refuse(where, tls_misfits(tls, None if foreign == OWN_CLASS else foreign))
     if (balancer := args.get("load_balancer")) is not None:
         refuse(where, load_balancer_misfits(balancer))
+    if (traces := args.get("traces")) is not None:
+        refuse(f"{where}.traces", list(gateway_traces_misfits(traces)))
     namespaces = args["models_namespaces"]
     for namespace in namespaces:
         require_dns_label(f"{where}.models_namespaces", namespace)
@@ -233,6 +238,7 @@ def gateway_spec(name: str, args: GatewayArgs) -> GatewaySpec:
         internal=args.get("internal", False),
         tls=None if tls is None else tls_of(tls),
         load_balancer=None if balancer is None else load_balancer_of(balancer),
+        traces=gateway_traces_of(traces),
     )
 
 

@@ -4,16 +4,9 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+from modelway._egress import is_address
+
 _DNS_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` is an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def is_host(host: str) -> bool:

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from modelway._common import NODE_PORT, Manifest, labels
+from modelway._egress import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress, tcp
 from modelway._hardening import container_security, pod_security, topology_spread
 from modelway.gateway.access_log import access_log
 from modelway.gateway.client_traffic import client_traffic_policy
@@ -25,6 +26,8 @@ from modelway.gateway.tls_objects import (
 )
 from modelway.gateway.traffic import UPSTREAM_IDLE_SECONDS
 from modelway.namespace import ROUTES_LABEL
+from modelway.tracing.arguments import GatewayTraces
+from modelway.tracing.objects import proxy_egress, proxy_telemetry
 
 CHART = "oci://docker.io/envoyproxy/gateway-helm"
 CHART_VERSION = "v1.9.1"
@@ -70,6 +73,8 @@ class GatewaySpec:
     """None: plain HTTP."""
     load_balancer: LoadBalancer | None = None
     """None: ports of the nodes."""
+    traces: GatewayTraces | None = None
+    """None: no spans."""
 
 
 @cache
@@ -235,7 +240,7 @@ def _envoy_proxy(spec: GatewaySpec, service: dict[str, Any]) -> Manifest:
             "provider": {"type": "Kubernetes", "kubernetes": kubernetes},
             "logging": {"level": {"default": spec.log_level}},
             "shutdown": {"drainTimeout": f"{DRAIN_SECONDS}s", "minDrainDuration": "10s"},
-            "telemetry": {"accessLog": access_log()},
+            "telemetry": {"accessLog": access_log(), **proxy_telemetry(spec.traces)},
         },
     }
 
@@ -299,33 +304,11 @@ def _policy(spec: GatewaySpec, name: str, selector: dict[str, Any], **rules: Any
     }
 
 
-def _tcp(*ports: int) -> list[dict[str, Any]]:
-    return [{"protocol": "TCP", "port": port} for port in ports]
-
-
 def _peer(namespace: str, component: dict[str, str] | None = None) -> dict[str, Any]:
     peer: dict[str, Any] = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
     if component:
         peer["podSelector"] = {"matchLabels": component}
     return peer
-
-
-DNS_EGRESS: dict[str, Any] = {
-    "to": [_peer("kube-system", {"k8s-app": "kube-dns"})],
-    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-}
-ANYWHERE = "0.0.0.0/0"
-
-
-def address_egress(cidrs: tuple[str, ...], *ports: int) -> dict[str, Any]:
-    """Egress to what is no pod, so that no selector names it; the clouds' metadata address stays closed."""
-    blocks = [{"cidr": cidr, **({"except": ["169.254.0.0/16"]} if cidr == ANYWHERE else {})} for cidr in cidrs]
-    return {"to": [{"ipBlock": block} for block in blocks], "ports": _tcp(*ports)}
-
-
-def api_server_egress(cidrs: tuple[str, ...]) -> dict[str, Any]:
-    """Egress to the API server."""
-    return address_egress(cidrs, 443, 6443)
 
 
 CONTROLLER_LABELS = {"control-plane": "envoy-gateway"}
@@ -338,8 +321,8 @@ def _controller_policy(spec: GatewaySpec) -> Manifest:
         "controller",
         {"matchLabels": CONTROLLER_LABELS},
         ingress=[
-            {"from": [_peer(spec.namespace, PROXY_LABELS)], "ports": _tcp(18000, 18001, 18002)},
-            {"from": [_peer(spec.monitoring_namespace)], "ports": _tcp(19001)},
+            {"from": [_peer(spec.namespace, PROXY_LABELS)], "ports": tcp(18000, 18001, 18002)},
+            {"from": [_peer(spec.monitoring_namespace)], "ports": tcp(19001)},
         ],
         egress=[DNS_EGRESS, api_server_egress(spec.api_server_cidrs)],
     )
@@ -359,18 +342,18 @@ def _proxy_policy(spec: GatewaySpec) -> Manifest:
     others = [address_egress((ANYWHERE,), *spec.jwks_ports)] if spec.jwks_ports else []
     ports = (PROXY_PORT, PROXY_TLS_PORT) if spec.tls else (PROXY_PORT,)
     if spec.tls and spec.tls.issuer == "acme":
-        others.append({"to": [_peer(spec.namespace, SOLVER_LABELS)], "ports": _tcp(SOLVER_PORT)})
-    return _proxies(spec, spec.name, "proxy", {"ports": _tcp(*ports)}, others)
+        others.append({"to": [_peer(spec.namespace, SOLVER_LABELS)], "ports": tcp(SOLVER_PORT)})
+    return _proxies(spec, spec.name, "proxy", {"ports": tcp(*ports)}, others)
 
 
 def _solver_policy(spec: GatewaySpec) -> Manifest:
     """cert-manager's pods that answer ACME's challenges, asked through the proxies and by nobody else."""
-    asked = [{"from": [_peer(spec.namespace, PROXY_LABELS)], "ports": _tcp(SOLVER_PORT)}]
+    asked = [{"from": [_peer(spec.namespace, PROXY_LABELS)], "ports": tcp(SOLVER_PORT)}]
     return _policy(spec, "acme-solver", {"matchLabels": SOLVER_LABELS}, ingress=asked, egress=[])
 
 
 def _internal_proxy_policy(spec: GatewaySpec) -> Manifest:
-    pods = {"from": [{"namespaceSelector": {}}], "ports": _tcp(PROXY_PORT)}
+    pods = {"from": [{"namespaceSelector": {}}], "ports": tcp(PROXY_PORT)}
     return _proxies(spec, INTERNAL, "internal-proxy", pods, [])
 
 
@@ -384,12 +367,13 @@ def _proxies(
         spec,
         name,
         {"matchLabels": {**PROXY_LABELS, "gateway.envoyproxy.io/owning-gateway-name": gateway}},
-        ingress=[clients, {"from": [_peer(spec.monitoring_namespace)], "ports": _tcp(19001)}],
+        ingress=[clients, {"from": [_peer(spec.monitoring_namespace)], "ports": tcp(19001)}],
         egress=[
             DNS_EGRESS,
-            {"to": [_peer(spec.namespace, CONTROLLER_LABELS)], "ports": _tcp(18000, 18001, 18002)},
+            {"to": [_peer(spec.namespace, CONTROLLER_LABELS)], "ports": tcp(18000, 18001, 18002)},
             # Each server's own policy says which of its ports, since runtimes differ.
             {"to": servers},
             *keys,
+            *proxy_egress(spec.traces),
         ],
     )

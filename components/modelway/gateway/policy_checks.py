@@ -35,6 +35,7 @@ ENVOY_GATEWAY_ONLY = (
     "client_addresses",
     "jwks_ports",
     "internal",
+    "traces",
 )
 """Arguments of `Gateway` that no standard object of the Gateway API says."""
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from modelway._common import Manifest, labels
+from modelway._egress import DNS_EGRESS, EKS_POD_IDENTITY, GKE_METADATA_SERVER, address_egress, host_egress
 from modelway._hardening import container_security, http_probe
-from modelway.gateway.objects import DNS_EGRESS, address_egress
 from modelway.logging.pipeline import (
     AUTHORIZATION,
     CLOUD_LOGGING,
@@ -23,7 +23,6 @@ from modelway.logging.pipeline import (
     collector_config,
 )
 from modelway.namespace import POD_SECURITY_VERSION
-from modelway.serving.fetch import EKS_POD_IDENTITY, GKE_METADATA_SERVER, host_egress
 
 NAME = "log-collector"
 NAMESPACE = "modelway-logs"

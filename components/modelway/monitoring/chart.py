@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway._common import Manifest, labels
+from modelway._egress import DNS_EGRESS, api_server_egress
 from modelway._hardening import container_security, pod_security
-from modelway.gateway.objects import DNS_EGRESS, api_server_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, SCRAPE_INTERVAL_SECONDS
 from modelway.monitoring.objects import NAME, PORT, USER_ID, MonitoringSpec, claim_spec, config_of
 from modelway.monitoring.operator import OPERATOR_VERSION, SELECTED, remote_write, scrape_classes

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from modelway._common import Manifest, labels
+from modelway._egress import DNS_EGRESS
 from modelway._hardening import container_security, http_probe, pod_security
-from modelway.gateway.objects import DNS_EGRESS
 from modelway.monitoring.config import SCRAPE_INTERVAL_SECONDS
 from modelway.monitoring.dashboards import dashboards
 

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from modelway._common import Manifest, labels
+from modelway._egress import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
 from modelway._hardening import container_security, http_probe, pod_security
-from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress, api_server_egress
 from modelway.monitoring.alert_rules import AlertRule, alert_rule_groups, with_runbooks
 from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY, ScrapeSpec, prometheus_config, stack_rules

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from modelway.gateway.objects import DNS_EGRESS
-from modelway.serving.fetch import host_egress, is_address
+from modelway._egress import DNS_EGRESS, host_egress, is_address
 
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 PAGE, TICKET = "page", "ticket"

@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 import pulumi
 
 from modelway._aws import REGIONS as AWS_REGIONS
+from modelway._egress import ANYWHERE, EKS_POD_IDENTITY, GKE_METADATA_SERVER, address_egress
 from modelway._gcp import REGIONS as GOOGLE_REGIONS
-from modelway.gateway.objects import ANYWHERE, address_egress
-from modelway.serving.fetch import EKS_POD_IDENTITY, GKE_METADATA_SERVER
 from modelway.serving.misfit import Misfit
 
 IDENTITY = "modelway.dev/identity"

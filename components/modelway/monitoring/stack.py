@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from modelway._common import Manifest, as_int, register_all, require_dns_label, type_token
-from modelway.gateway.objects import ANYWHERE
+from modelway._egress import ANYWHERE
 from modelway.monitoring.alert_rules import AlertRuleArgs, alert_rule_of
 from modelway.monitoring.alertmanager import AlertmanagerSpec, alertmanager_manifests
 from modelway.monitoring.chart_ground import GROUND, KubePrometheusStackArgs, ground_misfits, register_chart

@@ -15,7 +15,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 
 from modelway._common import Manifest, register, require_dns_label, type_token
-from modelway.gateway.objects import ANYWHERE
+from modelway._egress import ANYWHERE
 from modelway.rollout.objects import JudgeSpec, judge_manifests, judged_route, own_route
 from modelway.rollout.plan import Plan, experiment_id, plan_document, plan_of, rule_misfits
 from modelway.serving.model_server import DIGEST, refuse

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway._common import Manifest, labels
+from modelway._egress import ANYWHERE, DNS_EGRESS, api_server_egress
 from modelway._hardening import container_security, http_probe, pod_security
-from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, api_server_egress
 from modelway.monitoring.objects import READER_LABEL
 
 COMPONENT = "rollout-judge"

@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from modelway._common import Manifest, register, require_dns_label, type_token
-from modelway.gateway.objects import ANYWHERE
+from modelway._egress import ANYWHERE
 from modelway.namespace import RestrictedNamespace
 from modelway.scaling.objects import NAMESPACE, KedaSpec, crd_manifests, keda_manifests
 

@@ -11,8 +11,8 @@ from importlib import resources
 from typing import Any
 
 from modelway._common import Manifest, labels
+from modelway._egress import ANYWHERE, DNS_EGRESS, api_server_egress
 from modelway._hardening import container_security, http_probe, pod_security
-from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, api_server_egress
 from modelway.monitoring.config import ACCOUNT_DIRECTORY
 from modelway.monitoring.objects import PORT as PROMETHEUS_PORT
 from modelway.monitoring.objects import READER_LABEL

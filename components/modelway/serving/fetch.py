@@ -4,15 +4,20 @@ An init container of the server's own image does it, so that nothing else is to 
 of the artifact's manifest decides what is served, wherever it comes from.
 """
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from modelway._egress import (
+    DNS_EGRESS,
+    EKS_POD_IDENTITY,
+    GKE_METADATA_SERVER,
+    address_egress,
+    host_egress,
+    is_address,
+)
 from modelway._hardening import container_security
-from modelway.gateway.objects import ANYWHERE, DNS_EGRESS, address_egress
 from modelway.serving.runtimes import FETCHED_PATH, Runtime, SecretKey
 
 SOURCE_FOLDER = "/source"
@@ -22,11 +27,6 @@ CREDENTIALS = "credentials"
 SIZE_LIMIT_MIB = 2048
 MIB_PER_SECOND = 10
 """Slowest fetch that a rollout waits for."""
-EKS_POD_IDENTITY = ("169.254.170.23/32", 80)
-"""https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
-GKE_METADATA_SERVER = (("169.254.169.252/32", 988), ("169.254.169.254/32", 80))
-"""Without and with Dataplane V2: https://cloud.google.com/kubernetes-engine/docs/how-to/network-policy"""
-_INSIDE = re.compile(r"[a-z0-9-]+\.(?P<namespace>[a-z0-9-]+)\.svc(\.cluster\.local)?")
 
 
 @dataclass(frozen=True)
@@ -116,29 +116,6 @@ def fetch_egress(fetch: Fetch) -> list[dict[str, Any]]:
         places = GKE_METADATA_SERVER if fetch.scheme == "gs" else (EKS_POD_IDENTITY,)
         rules += [address_egress((cidr,), number) for cidr, number in places]
     return rules
-
-
-def host_egress(host: str, port: int, cidrs: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Egress to a host: to `cidrs` where they are known, else as narrow as its name lets it be."""
-    if cidrs:
-        return address_egress(cidrs, port)
-    if is_address(host):
-        address = ipaddress.ip_address(host)
-        return address_egress((f"{address}/{address.max_prefixlen}",), port)
-    if inside := _INSIDE.fullmatch(host):
-        # Of a Service only its name is known here: the policy sees the pods behind it, whose port may be another.
-        namespace = {"matchLabels": {"kubernetes.io/metadata.name": inside["namespace"]}}
-        return {"to": [{"namespaceSelector": namespace}], "ports": [{"protocol": "TCP"}]}
-    return address_egress((ANYWHERE,), port)
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` is an IP address rather than a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _settings(fetch: Fetch) -> dict[str, str]:

@@ -13,6 +13,7 @@ from modelway.serving.fetch import fetch_of
 from modelway.serving.objects import PROXY_LABELS, ServerSpec, server_manifests
 from modelway.serving.runtime_checks import Misfit, model_misfits, version_misfits
 from modelway.serving.runtimes import Options, runtime_of
+from modelway.tracing.arguments import ServerTracesArgs, server_traces_of
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 
@@ -192,6 +193,8 @@ class ModelServerArgs(TypedDict):
     access_log: NotRequired[bool]
     """Whether the server logs one line of JSON per request, with its ids and without features. Defaults to false.
     Refused for any runtime but `modelway`."""
+    traces: NotRequired[ServerTracesArgs]
+    """Where spans of requests go. Defaults to nowhere. Refused for any runtime but `modelway`."""
     allow_pickle: NotRequired[bool]
     """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
     runtime but `modelway`."""
@@ -292,6 +295,7 @@ def server_spec(name: str, args: ModelServerArgs) -> ServerSpec:
         shadow=bool(args.get("shadow", False)),
         gateway_pods=args.get("gateway_pods", PROXY_LABELS),
         fetch=fetch_of(args["fetch"]) if "fetch" in args else None,
+        traces=server_traces_of(args.get("traces")),
         runtime=replace(runtime, feedback_key_secret=args.get("feedback_key_secret")),
         resources=replace(runtime.resources, **args.get("resources", {})),
     )
@@ -309,6 +313,7 @@ def server_options(args: Mapping[str, Any]) -> Options:
         gpus=int(args["gpus"]) if args.get("gpus") is not None else None,
         allow_pickle=bool(args.get("allow_pickle", False)),
         access_log=bool(args.get("access_log", False)),
+        traces=args.get("traces"),
         feedback="feedback_key_secret" in args,
         feedback_outcomes=tuple(args.get("feedback_outcomes", ())),
         shadow=bool(args.get("shadow", False)),

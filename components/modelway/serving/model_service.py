@@ -30,6 +30,7 @@ from modelway.serving.model_server import (
 from modelway.serving.objects import feedback_key_manifest
 from modelway.serving.routes import Arm, RouteSpec, pinned_route, settled_split, split_route, unknown_manifests
 from modelway.serving.routes_args import route_spec
+from modelway.tracing.arguments import ServerTracesArgs
 
 KEY_BYTES = 32
 
@@ -63,6 +64,8 @@ class ModelVersionArgs(TypedDict):
     access_log: NotRequired[bool]
     """Whether the server logs one line of JSON per request, with its ids and without features. Defaults to false.
     Refused for any runtime but `modelway`."""
+    traces: NotRequired[ServerTracesArgs]
+    """Where spans of requests go. Defaults to nowhere. Refused for any runtime but `modelway`."""
     allow_pickle: NotRequired[bool]
     """Whether the server may open pickle and joblib files, which can run any code. Defaults to false. Refused for any
     runtime but `modelway`."""
@@ -251,6 +254,7 @@ def _server_args(name: str, args: ModelServiceArgs, version: ModelVersionArgs) -
         "gpus",
         "allow_pickle",
         "access_log",
+        "traces",
         "shadow",
         "fetch",
     ):

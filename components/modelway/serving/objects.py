@@ -20,6 +20,8 @@ from modelway.serving.runtimes import (
     Runtime,
     runtime_of,
 )
+from modelway.tracing.arguments import ServerTraces
+from modelway.tracing.objects import server_egress
 
 COMPONENT = "model-server"
 SHADOW_LABEL = "modelway.dev/shadow"
@@ -57,6 +59,8 @@ class ServerSpec:
     pull_secret: Any = None
     fetch: Fetch | None = None
     """Where the model is; None: in the image."""
+    traces: ServerTraces | None = None
+    """Where spans go; None: nowhere."""
     shadow: bool = False
     """Whether the version gets copies of requests instead of a share."""
     gateway_pods: Mapping[str, str] = field(default_factory=lambda: PROXY_LABELS)
@@ -157,9 +161,14 @@ def _network_policy(spec: ServerSpec) -> Manifest:
                     spec.server.metrics_port,
                 ),
             ],
-            "egress": fetch_egress(spec.fetch) if spec.fetch is not None else [],
+            "egress": _egress(spec),
         },
     }
+
+
+def _egress(spec: ServerSpec) -> list[dict[str, Any]]:
+    rules = fetch_egress(spec.fetch) if spec.fetch is not None else []
+    return [*rules, *(rule for rule in server_egress(spec.traces) if rule not in rules)]
 
 
 def _service(spec: ServerSpec) -> Manifest:

@@ -18,6 +18,7 @@ from modelway.serving.runtimes import (
     runtime_of,
     split_paths,
 )
+from modelway.tracing.arguments import server_traces_misfits
 
 _SERVER = ("args", "env", "keep_alive_seconds", "secret_files", "startup_seconds", "writable_paths")
 _PATHS = ("health_path", "metrics_path", "predict_path", "ready_path")
@@ -114,6 +115,12 @@ def _unfit(options: Options) -> Iterator[Misfit]:
         yield Misfit("subjects", "does not fit the runtime", got, "with runtime modelway", fix)
     elif options.subjects is not None:
         yield from _subjects(options)
+    if options.traces is not None and options.runtime != "modelway":
+        got = f"with runtime {options.runtime}"
+        yield Misfit("traces", "does not fit the runtime", got, "with runtime modelway", "remove traces")
+    elif options.traces is not None:
+        for misfit in server_traces_misfits(options.traces):
+            yield misfit._replace(field=f"traces.{misfit.field}")
     for switch in ("allow_pickle", "access_log"):
         if getattr(options, switch) and options.runtime != "modelway":
             got = f"true with runtime {options.runtime}"

@@ -129,6 +129,8 @@ class Options:
     gpus: int | None = None
     allow_pickle: bool = False
     access_log: bool = False
+    traces: Mapping[str, Any] | None = None
+    """The fields of `ServerTracesArgs` that are set; None: no spans."""
     feedback: bool = False
     feedback_outcomes: tuple[str, ...] = ()
     docs: bool = False
@@ -174,6 +176,8 @@ def _modelway(model: str, version: str, options: Options) -> Runtime:
         env["MODELWAY_ALLOW_PICKLE"] = "true"
     if options.access_log:
         env["MODELWAY_ACCESS_LOG"] = "true"
+    if options.traces is not None:
+        env["MODELWAY_TRACES_URL"] = options.traces["url"]
     if options.feedback:
         # Any version verifies the ids of all, and counts for the one that predicted: one key per model.
         env["MODELWAY_FEEDBACK_KEY_FILE"] = f"{FEEDBACK_KEY_FOLDER}/{FEEDBACK_KEY}"

@@ -12,7 +12,7 @@ from typing import NoReturn
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelway_server import log
+from modelway_server import log, trace_context
 from modelway_server.call import CLOSE, WHOLE_ANSWER, Call, Endpoint, Reply, reply_to
 from modelway_server.errors import INTERNAL, ApiError, overload
 from modelway_server.metrics import known_assignment
@@ -22,8 +22,6 @@ from modelway_server.subjects import ASSIGNMENT, SPLIT
 
 # Anything else could break a log line or be used to write headers.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
-# https://www.w3.org/TR/trace-context/#traceparent-header; ids of zeros alone are none.
-_TRACE = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 class Lane:
@@ -82,16 +80,23 @@ class Lane:
             seconds = time.perf_counter() - started
             if counted:
                 service.in_flight -= 1
-                service.metrics.request(call.status, seconds, self._assignment(head))
-                if (client := head.get(b"x-modelway-client")) is not None:
-                    service.metrics.client(client)
-                if service.subjects is not None:
-                    service.subjects.request(head, call.status, seconds, call.prediction)
+                self._count(call, seconds)
             if service.settings.access_log:
                 self._log(call, seconds, self._assignment(head))
             # What sends the whole answer refers to the request, and that to the scope: without this, every request
             # leaves objects to the garbage collector, whose visits are then most of the 99th percentile.
             scope.get("extensions", {}).clear()
+
+    def _count(self, call: Call, seconds: float) -> None:
+        """Count and record a request for a prediction that just ended."""
+        service, head, assignment = self._service, call.head, self._assignment(call.head)
+        service.metrics.request(call.status, seconds, assignment)
+        if (client := head.get(b"x-modelway-client")) is not None:
+            service.metrics.client(client)
+        if service.subjects is not None:
+            service.subjects.request(head, call.status, seconds, call.prediction)
+        if service.tracer is not None:
+            service.tracer.record(call, seconds, known_assignment(assignment))
 
     def _assignment(self, head: Mapping[bytes, bytes]) -> bytes | None:
         """The gateway's reason for this version; a copy for a shadow says the reason of its original."""
@@ -154,7 +159,7 @@ class Lane:
 
     def _log(self, call: Call, seconds: float, assignment: bytes | None) -> None:
         more: dict[str, object] = {"prediction_ids": call.ids} if call.ids else {}
-        if (trace := _TRACE.fullmatch(call.head.get(b"traceparent", b""))) is not None:
+        if (trace := trace_context.PARENT.fullmatch(call.head.get(trace_context.HEADER, b""))) is not None:
             more |= {"trace_id": trace[1].decode(), "span_id": trace[2].decode()}
         if call.rows is not None and self._service.settings.log_features:
             more["features"] = call.rows.tolist()

@@ -91,6 +91,9 @@ async def serve(
         public.should_exit = True
         await running[0]
         keeping.cancel()
+        if service.tracer is not None:
+            # Health checks are answered meanwhile.
+            await asyncio.to_thread(service.tracer.stop)
         service.keep_up()
         for listener, _ in listeners[1:]:
             listener.should_exit = True

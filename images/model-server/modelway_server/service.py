@@ -1,11 +1,12 @@
 """What every part of the running server shares: the model, its names, its metrics and its phase."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from modelway_server.batching import Batcher
 from modelway_server.drift import DriftMonitor, Reference, read_reference
@@ -19,6 +20,9 @@ from modelway_server.requests import RequestParser
 from modelway_server.runtimes import Model, Output, Prediction, Rows
 from modelway_server.settings import Settings
 from modelway_server.subjects import ASSIGNMENT, SPLIT, SubjectMemory, Subjects
+
+if TYPE_CHECKING:
+    from modelway_server.tracing import Tracer
 
 INLINE_SECONDS = 0.001
 """What takes longer runs in a thread: health checks share the event loop."""
@@ -81,6 +85,8 @@ class Service:
         """Scores `/feedback`; None without a key."""
         if settings.feedback_key_file and seen is not None:
             self._sign(read_keys(settings.feedback_key_file), seen)
+        self.tracer = self._trace(settings.traces_url) if settings.traces_url else None
+        """Records requests; None unless spans are sent anywhere."""
         self.keys = ApiKeys.read(settings.api_key_file) if settings.api_key_file else None
         self._reference = read_reference(settings.model_dir, model.manifest, model.signature)
         self.drift = self._watch_drift(self._reference) if self._reference else None
@@ -104,6 +110,14 @@ class Service:
         self.feedback = Feedback(
             signer, seen, signature, self.metrics.registry, self.labels, outcomes, settings.subjects
         )
+
+    def _trace(self, url: str) -> "Tracer":
+        # Whoever sends no spans has nothing of it in memory.
+        from modelway_server.tracing import Tracer
+
+        # The same name for all workers of a pod, which is the name of the pod.
+        instance = socket.gethostname()
+        return Tracer(url, self.metrics.registry, self.labels, self.model.digest, instance)
 
     def _watch_drift(self, reference: Reference) -> DriftMonitor:
         return DriftMonitor(reference, self.metrics.registry, self.labels)

@@ -71,6 +71,8 @@ class Settings(BaseModel):
     """One JSON line per request with the ids of its predictions, without feature values."""
     log_features: bool = False
     """Feature values in the access log as well; they may be personal data."""
+    traces_url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._\[\]:-]+:[0-9]{1,5}$")] | None = None
+    """Collector, `http://HOST:PORT`, that gets a span of each request whose `traceparent` is sampled, by OTLP."""
     api_key_file: Path | None = None
     """File with one `name:sha256` (hex) per line: requests need one of these keys. Read again when it changes."""
     feedback_key_file: Path | None = None

@@ -29,6 +29,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "shutdown_seconds": 30,
         "workers": None,
         "access_log": False,
+        "traces_url": None,
         "log_features": False,
         "api_key_file": None,
         "feedback_key_file": None,

@@ -1,0 +1,1 @@
+"""Spans of the gateway and of the model servers: from each of them to a collector."""
