@@ -1,26 +1,57 @@
 """What spans cost the model server: CPU per request and memory, off, on, and on with every request recorded.
 
-`python -m tests.bench.traces [ROUNDS]`. The three servers take turns in one run, and a collector takes what they send.
+`python -m tests.bench.traces [ROUNDS]`. The three servers take turns in one run, and a process of its own takes what they
+send without reading it: on two threads of one core, work beside a server's makes its own longer.
 """
 
 import json
 import os
 import socket
+import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "images/model-server"))
 
-from collector_testing import collecting
 from server_process import Running, running
 from server_testing import NAMES, write_artifact
 
 ROUNDS, REQUESTS, PIPELINED = 15, 4000, 16
 ROW = json.dumps(dict.fromkeys(NAMES, 1.0)).encode()
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+SINK = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        with server.accept()[0] as connection:
+            head = b""
+            while b"\\r\\n\\r\\n" not in head:
+                head += connection.recv(2**16)
+            head, _, body = head.partition(b"\\r\\n\\r\\n")
+            left = int(head.lower().partition(b"content-length: ")[2].split()[0]) - len(body)
+            while left > 0:
+                left -= len(connection.recv(min(left, 2**20)))
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\nconnection: close\\r\\n\\r\\n{}")
+"""
+"""Takes everything."""
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """URL of what takes spans while the block runs."""
+    with subprocess.Popen([sys.executable, "-c", SINK], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
 
 
 def request(flags: str) -> bytes:
@@ -60,7 +91,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         model = write_artifact(Path(folder))
-        url = stack.enter_context(collecting()).url
+        url = stack.enter_context(sink())
         kinds = {"off": ({}, "01"), "not recorded": ({"url": url}, "00"), "recorded": ({"url": url}, "01")}
         servers = {
             name: stack.enter_context(running(model, **({"MODELWAY_TRACES_URL": own["url"]} if own else {})))

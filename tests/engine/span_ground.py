@@ -60,7 +60,9 @@ class SpanCollector:
 
     def spans(self) -> list[Span]:
         """What it got so far."""
-        lines = self.output.read_text().splitlines() if self.output.exists() else []
+        text = self.output.read_text() if self.output.exists() else ""
+        # It may be writing the last line.
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return [
             _span(span, _plain(resource["resource"]))
             for line in lines

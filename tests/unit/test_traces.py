@@ -1,8 +1,11 @@
 """Traces of the stack config: what reaches the components, and what is refused."""
 
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from modelway import GatewayArgs, ModelServerArgs
 from modelway.gateway.gateway import gateway_spec
 from modelway.gateway.objects import gateway_objects
@@ -12,6 +15,7 @@ from modelway.tracing.arguments import GatewayTraces, ServerTraces
 from modelway.tracing.objects import proxy_telemetry
 from modelway_server.settings import load as server_settings
 
+from infra.config_traces import TraceSettings
 from infra.edge import gateway_args
 from infra.settings import load
 from infra.traces import gateway_traces, server_traces
@@ -166,3 +170,11 @@ def test_the_components_refuse_the_same() -> None:
     foreign = {**args, "traces": {"url": TRACES["url"]}, "runtime": "vllm"}
     with pytest.raises(ValueError, match="traces: does not fit the runtime: got with runtime vllm"):
         server_spec("iris-v1", cast(ModelServerArgs, foreign))
+
+
+def test_the_config_in_the_document_is_accepted_and_its_table_has_every_key() -> None:
+    document = (Path(__file__).parents[2] / "docs/traces.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)
+    assert load(config(None) | yaml.safe_load(example)["config"], "test").traces is not None
+    keys = {field.alias for field in TraceSettings.model_fields.values()}
+    assert set(re.findall(r"^\| `(\w+)` \|", document, re.MULTILINE)) == keys

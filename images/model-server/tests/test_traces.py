@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ LABELS = 'model="sample",outcome="{}",version="v1"'
 
 
 CLIENT = httpx.Client(trust_env=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _connections() -> Iterator[None]:
+    """One client for all requests, closed in the end."""
+    with CLIENT:
+        yield
 
 
 def predict(server: Running, flags: str = "01", trace: str = TRACE, body: Any = ROW, **headers: str) -> httpx.Response:
