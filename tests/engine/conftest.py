@@ -14,6 +14,7 @@ from pulumi.automation.events import EngineEvent
 
 from infra.engine.stack import LeanStack, StateWorkspace
 from tests.engine.apiserver import Api, running
+from tests.engine.cloud_stacks import Clouds, clouds
 from tools.paths import PROJECT
 from tools.progress import Progress
 from tools.toolchain import ensure
@@ -197,3 +198,10 @@ def namespace(api: Api, request: pytest.FixtureRequest) -> str:
     name = str(request.node.name).removeprefix("test_").replace("_", "-")[:60].rstrip("-")
     api.kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture
+def made(tmp_path: Path, environment: dict[str, str], binaries: dict[str, Path]) -> Clouds:
+    """A checkout whose engine finds the recorder of cloud stacks."""
+    assert binaries["pulumi"].exists()
+    return clouds(tmp_path / "clouds", environment)

@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -15,6 +14,7 @@ import yaml
 from modelway.monitoring.config import ScrapeSpec, prometheus_config
 from server_process import free_port
 
+from tests.loopback import serving
 from tools.progress import Progress
 from tools.toolchain import ensure
 
@@ -83,15 +83,8 @@ def replayed(targets: Sequence[Target]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def configuration(targets: Sequence[Target], pages: str, own: str, rules: Path) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -31,6 +30,7 @@ from modelway.monitoring.receivers import (
     secret_files,
 )
 
+from tests.loopback import serving
 from tools.progress import Progress
 from tools.toolchain import ensure
 
@@ -72,16 +72,8 @@ def hook() -> Iterator[Hook]:
         def log_message(self, *_: Any) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_address[1]
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(Handler) as found.port:
         yield found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def free_port() -> int:

@@ -113,11 +113,7 @@ OVER = re.compile(
 )
 
 
-def test_what_a_month_costs_is_made_of_a_preview_with_the_pages_of_its_prices(
-    tmp_path: Path, environment: dict[str, str], binaries: Mapping[str, Path]
-) -> None:
-    assert binaries["pulumi"].exists()
-    made = clouds(tmp_path / "clouds", environment)
+def test_what_a_month_costs_is_made_of_a_preview_with_the_pages_of_its_prices(made: Clouds) -> None:
     made.change("aws-production", "cost", monthlyBudgetUsd=1)
     shown = modelway(made, "cost", "aws-production", "--json", "--load", "100")
     cost = json.loads(shown.stdout)
@@ -130,11 +126,7 @@ def test_what_a_month_costs_is_made_of_a_preview_with_the_pages_of_its_prices(
     assert (shown.returncode, over and over.groups()) == (1, (f"{least:,.2f}", "keys"))
 
 
-def test_a_preview_over_the_budget_fails(
-    tmp_path: Path, environment: dict[str, str], binaries: Mapping[str, Path]
-) -> None:
-    assert binaries["pulumi"].exists()
-    made = clouds(tmp_path / "clouds", environment)
+def test_a_preview_over_the_budget_fails(made: Clouds) -> None:
     made.change("gcp-production", "cost", monthlyBudgetUsd=1)
     refused = modelway(made, "preview", "gcp-production")
     over = OVER.search(refused.stderr)

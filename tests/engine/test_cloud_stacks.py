@@ -25,13 +25,6 @@ MINUTES = {"Cluster": 10.0, "NodeGroup": 3.0, "NodePool": 3.0, "NatGateway": 2.0
 """About how long the slow ones take; only their order matters here."""
 
 
-@pytest.fixture
-def made(tmp_path: Path, environment: dict[str, str], binaries: Mapping[str, Path]) -> Clouds:
-    """A checkout whose engine finds the recorder."""
-    assert binaries["pulumi"].exists()
-    return clouds(tmp_path / "clouds", environment)
-
-
 class Graph:
     """What waits for what in a state; resources by logical name, since types of one name are parts of each other."""
 

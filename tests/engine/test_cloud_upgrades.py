@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.cloud_stacks import Clouds, clouds
+from tests.engine.cloud_stacks import Clouds
 from tests.engine.force_new import FORCE_NEW
 
 pytestmark = pytest.mark.engine
@@ -22,13 +21,6 @@ SKIP = (
 )
 AUTHORITY = "bmV3"
 """Another certificate, which makes another kubeconfig."""
-
-
-@pytest.fixture
-def made(tmp_path: Path, environment: dict[str, str], binaries: Mapping[str, Path]) -> Clouds:
-    """A checkout whose engine finds the recorder."""
-    assert binaries["pulumi"].exists()
-    return clouds(tmp_path / "clouds", environment)
 
 
 def steps(made: Clouds, stack: str) -> dict[str, set[str]]:

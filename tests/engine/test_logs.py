@@ -4,10 +4,9 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from queue import Queue
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from tests.engine.log_ground import (
     loki,
     loopback_config,
 )
+from tests.loopback import serving
 from tools.progress import Progress
 from tools.toolchain import ensure
 
@@ -215,14 +215,8 @@ def refusing(codes: Sequence[int]) -> Iterator[tuple[str, Queue[tuple[str, str, 
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", requests
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}", requests
 
 
 @pytest.mark.parametrize(

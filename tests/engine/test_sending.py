@@ -1,10 +1,9 @@
 """What a real Prometheus sends on to Google Cloud: what the service is said to take, and nothing else."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.engine.remote_write_wire import GAUGE, Series, series_of
 from tests.engine.replay import NAMESPACE, Prometheus, Target, await_ready
 from tests.engine.replay import prometheus as replayed_prometheus
 from tests.engine.test_observed import TARGETS
+from tests.loopback import serving
 from tools.progress import Progress
 from tools.toolchain import ensure
 
@@ -47,15 +47,8 @@ def received() -> Iterator[tuple[str, list[Request]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/write", found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Receiver) as port:
+        yield f"http://127.0.0.1:{port}/write", found
 
 
 def configuration(remote: RemoteWrite, own: str, rules: Path) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_one_mistake_is_one_sentence(changes: dict[str, Any], sentence: str) -> 
 
 def test_all_mistakes_are_said_together() -> None:
     args: Any = {**REGISTRY, "region": "mars", "project": "111122223333", "push_service_account": "x"}
-    found = artifact_registry_arguments.problems("Registry", args)
+    found = artifact_registry_arguments.check("Registry", args).sentences
     assert [sentence.split(":")[0] for sentence in found] == [
         f'ArtifactRegistry("Registry").{argument}'
         for argument in ("name of the component", "project", "region", "push_service_account")

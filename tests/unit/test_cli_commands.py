@@ -8,7 +8,6 @@ import shlex
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from infra.config_schema import ModelSettings, Settings
 from infra.identity import ClusterIdentity
 from infra.predictions import Address, address, ask, probe_address, read_row
 from infra.state import pods_by_version
+from tests.loopback import serving
 from tools.paths import PROJECT
 from tools.problem import Problem, ProblemError
 
@@ -211,13 +211,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with serving(Server) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_a_row_reaches_the_version_and_the_answer_comes_back(server: str) -> None:

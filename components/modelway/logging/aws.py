@@ -1,6 +1,5 @@
 """A log group of CloudWatch for the collector of an EKS cluster."""
 
-import json
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -9,13 +8,13 @@ import pulumi_aws as aws
 from modelway._aws import account_of
 from modelway._common import as_int, type_token
 from modelway.cluster.eks import iam
-from modelway.cluster.eks.roles import pod_role
+from modelway.cluster.eks.keys import kept_key
+from modelway.cluster.eks.roles import associate, pod_role
 from modelway.cluster.eks.site import Site
 from modelway.logging.checks import RETENTION_DAYS
 from modelway.logging.objects import NAME, NAMESPACE
 
 DEFAULT_RETENTION_DAYS = 400
-KEY_DELETION_WINDOW_DAYS = 30
 WRITE = ("logs:CreateLogStream", "logs:PutLogEvents")
 """What the collector asks for where the group is there: internal/aws/cwlogs/cwlog_client.go of
 https://github.com/open-telemetry/opentelemetry-collector-contrib."""
@@ -75,16 +74,8 @@ class CloudWatchLogGroup(pulumi.ComponentResource):
 
 
 def _group(site: Site, name: str, days: int) -> aws.cloudwatch.LogGroup:
-    key = aws.kms.Key(
-        f"{site.name}-key",
-        description=f"Logs of {site.cluster}",
-        enable_key_rotation=True,
-        deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
-        policy=json.dumps(iam.logs_key_policy(site.region, site.account, [name])),
-        tags=site.tags("logs"),
-        # Without its key, what it encrypted is lost.
-        opts=site.child(protect=True),
-    )
+    policy = iam.logs_key_policy(site.region, site.account, [name])
+    key = kept_key(site, f"{site.name}-key", "logs", f"Logs of {site.cluster}", policy)
     return aws.cloudwatch.LogGroup(
         f"{site.name}-group",
         name=name,
@@ -103,12 +94,4 @@ def _writer(site: Site, group: aws.cloudwatch.LogGroup, args: CloudWatchLogGroup
         group.arn.apply(lambda arn: iam.document(iam.allow("WriteLogs", list(WRITE), [arn, f"{arn}:*"])))
     )
     role = pod_role(site, "writer", subject, inline=policy)
-    return aws.eks.PodIdentityAssociation(
-        f"{site.name}-writer-identity",
-        cluster_name=args.get("running_cluster", site.cluster),
-        namespace=subject[0],
-        service_account=subject[1],
-        role_arn=role.arn,
-        tags=site.tags("writer"),
-        opts=site.child(depends_on=role.grants),
-    )
+    return associate(site, "writer", subject, role, args.get("running_cluster", site.cluster), tag="writer")

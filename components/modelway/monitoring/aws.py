@@ -9,14 +9,14 @@ import pulumi_aws as aws
 from modelway._aws import account_of
 from modelway._common import as_int, type_token
 from modelway.cluster.eks import iam
-from modelway.cluster.eks.roles import pod_role
+from modelway.cluster.eks.keys import kept_key
+from modelway.cluster.eks.roles import associate, pod_role
 from modelway.cluster.eks.site import Site
 from modelway.monitoring import aws_documents
-from modelway.monitoring.aws_arguments import DEFAULT_RETENTION_DAYS, AmazonMonitoringArgs, problems
+from modelway.monitoring.aws_arguments import DEFAULT_RETENTION_DAYS, AmazonMonitoringArgs, check
 from modelway.monitoring.config import prometheus_rules
 from modelway.monitoring.slo import Slo, slo_of
 
-KEY_DELETION_WINDOW_DAYS = 30
 LOG_RETENTION_DAYS = 400
 ADDON = "amazon-cloudwatch-observability"
 AGENT = ("amazon-cloudwatch", "cloudwatch-agent")
@@ -42,8 +42,7 @@ class AmazonMonitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AmazonMonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("AmazonMonitoring"), name, {}, opts)
-        if found := problems(name, args):
-            raise ValueError("\n".join(found))
+        check(name, args).refuse()
         site = Site(
             component=self,
             name=name,
@@ -90,16 +89,8 @@ def _insights_group(site: Site) -> str:
 
 
 def _key(site: Site, role: str, policy: iam.Document) -> aws.kms.Key:
-    return aws.kms.Key(
-        f"{site.name}-{role}-key",
-        description=f"Monitoring of {site.cluster}: {role}",
-        enable_key_rotation=True,
-        deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
-        policy=json.dumps(policy),
-        tags=site.tags(f"monitoring-{role}"),
-        # Without its key, what it encrypted is lost.
-        opts=site.child(protect=True),
-    )
+    description = f"Monitoring of {site.cluster}: {role}"
+    return kept_key(site, f"{site.name}-{role}-key", f"monitoring-{role}", description, policy)
 
 
 def _log_group(site: Site, role: str, group: str, key: aws.kms.Key) -> aws.cloudwatch.LogGroup:
@@ -244,12 +235,4 @@ def _writer(site: Site, workspace: aws.amp.Workspace, args: AmazonMonitoringArgs
     subject = (args.get("writer_namespace", "modelway-monitoring"), "prometheus")
     policy = pulumi.Output.json_dumps(workspace.arn.apply(aws_documents.writer))
     role = pod_role(site, "writer", subject, inline=policy)
-    return aws.eks.PodIdentityAssociation(
-        f"{site.name}-writer-identity",
-        cluster_name=args.get("running_cluster", site.cluster),
-        namespace=subject[0],
-        service_account=subject[1],
-        role_arn=role.arn,
-        tags=site.tags("writer"),
-        opts=site.child(depends_on=role.grants),
-    )
+    return associate(site, "writer", subject, role, args.get("running_cluster", site.cluster), tag="writer")

@@ -52,11 +52,6 @@ class AmazonMonitoringArgs(TypedDict):
     """Tags of every AWS resource that has tags."""
 
 
-def problems(name: str, args: AmazonMonitoringArgs) -> list[str]:
-    """Every problem of the arguments, one sentence each."""
-    return check(name, args).sentences
-
-
 def check(name: str, args: AmazonMonitoringArgs) -> Findings:
     """Everything wrong with the arguments."""
     findings = Findings(f'AmazonMonitoring("{name}")')

@@ -10,7 +10,7 @@ from modelway._common import type_token
 from modelway.cluster.gke import services
 from modelway.cluster.gke.site import Place
 from modelway.identity.pods import gke_principal
-from modelway.monitoring.gcp_arguments import GoogleMonitoringArgs, problems
+from modelway.monitoring.gcp_arguments import GoogleMonitoringArgs, check
 from modelway.monitoring.slo import slo_groups, slo_of
 from modelway.monitoring.unwatched import unwatched_rule
 
@@ -34,8 +34,7 @@ class GoogleMonitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GoogleMonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("GoogleMonitoring"), name, {}, opts)
-        if found := problems(name, args):
-            raise ValueError("\n".join(found))
+        check(name, args).refuse()
         place = Place(
             component=self,
             name=name,

@@ -39,11 +39,6 @@ class GoogleMonitoringArgs(TypedDict):
     """Labels of every resource that has labels."""
 
 
-def problems(name: str, args: GoogleMonitoringArgs) -> list[str]:
-    """Every problem of the arguments, one sentence each."""
-    return check(name, args).sentences
-
-
 def check(name: str, args: GoogleMonitoringArgs) -> Findings:
     """Everything wrong with the arguments."""
     findings = Findings(f'GoogleMonitoring("{name}")')

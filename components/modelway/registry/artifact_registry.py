@@ -8,7 +8,7 @@ import pulumi_gcp as gcp
 from modelway._common import type_token
 from modelway.cluster.gke import keys, services
 from modelway.cluster.gke.site import Place
-from modelway.registry.artifact_registry_arguments import ArtifactRegistryArgs, problems
+from modelway.registry.artifact_registry_arguments import ArtifactRegistryArgs, check
 from modelway.registry.artifact_registry_policies import CLEANUPS, READER, WRITER, member
 
 SERVICES = ("artifactregistry", "cloudkms", "containerscanning")
@@ -27,8 +27,7 @@ class ArtifactRegistry(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ArtifactRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("ArtifactRegistry"), name, {}, opts)
-        if found := problems(name, args):
-            raise ValueError("\n".join(found))
+        check(name, args).refuse()
         repository_name = args.get("repository", "modelway")
         place = Place(
             component=self,

@@ -33,11 +33,6 @@ class ArtifactRegistryArgs(TypedDict):
     """Labels of every resource that has labels."""
 
 
-def problems(name: str, args: ArtifactRegistryArgs) -> list[str]:
-    """Every problem of the arguments, one sentence each."""
-    return check(name, args).sentences
-
-
 def check(name: str, args: ArtifactRegistryArgs) -> Findings:
     """Every problem of the arguments."""
     findings = Findings(f'ArtifactRegistry("{name}")')

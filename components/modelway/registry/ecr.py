@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from modelway._aws import account_of
 from modelway._common import type_token
 from modelway.registry import ecr_policies
-from modelway.registry.ecr_arguments import EcrRegistryArgs, problems
+from modelway.registry.ecr_arguments import EcrRegistryArgs, check
 
 KEY_DELETION_WINDOW_DAYS = 30
 
@@ -26,8 +26,7 @@ class EcrRegistry(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EcrRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(type_token("EcrRegistry"), name, {}, opts)
-        if found := problems(name, args):
-            raise ValueError("\n".join(found))
+        check(name, args).refuse()
         account = account_of(args["push_role_arn"]) or ""
         prefix = args.get("prefix", "modelway")
         tags = {"modelway:registry": prefix, **args.get("tags", {})}

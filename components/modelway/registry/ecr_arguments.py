@@ -31,11 +31,6 @@ class EcrRegistryArgs(TypedDict):
     """Tags of every AWS resource."""
 
 
-def problems(name: str, args: EcrRegistryArgs) -> list[str]:
-    """Every problem of the arguments, one sentence each."""
-    return check(name, args).sentences
-
-
 def check(name: str, args: EcrRegistryArgs) -> Findings:
     """Every problem of the arguments."""
     findings = Findings(f'EcrRegistry("{name}")')

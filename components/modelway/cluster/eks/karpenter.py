@@ -61,7 +61,7 @@ def create(site: Site, cluster: aws.eks.Cluster) -> Karpenter:
         lambda arns: iam_karpenter.controller(site.cluster, site.region, site.account, *arns)
     )
     controller = pod_role(site, "karpenter", SUBJECT, inline=pulumi.Output.json_dumps(document))
-    identity = associate(site, "karpenter", SUBJECT, controller, cluster)
+    identity = associate(site, "karpenter", SUBJECT, controller, cluster.name, deleted_with=cluster)
     ready = [*role.grants, profile, entry, *wiring, *controller.grants, identity]
     return Karpenter(queue_name(site.cluster), profile.name, role, ready)
 

@@ -11,17 +11,22 @@ from modelway.cluster.eks.site import Site
 DELETION_WINDOW_DAYS = 30
 
 
-def _key(site: Site, role: str, description: str, policy: iam.Document) -> aws.kms.Key:
-    key = aws.kms.Key(
-        f"{site.name}-{role}-key",
+def kept_key(site: Site, name: str, tag: str, description: str, policy: iam.Document) -> aws.kms.Key:
+    """A key of this logical name that rotates, and that production protects."""
+    return aws.kms.Key(
+        name,
         description=description,
         enable_key_rotation=True,
         deletion_window_in_days=DELETION_WINDOW_DAYS,
         policy=json.dumps(policy),
-        tags=site.tags(role),
+        tags=site.tags(tag),
         # Without its key, what it encrypted is lost.
         opts=site.child(protect=True),
     )
+
+
+def _key(site: Site, role: str, description: str, policy: iam.Document) -> aws.kms.Key:
+    key = kept_key(site, f"{site.name}-{role}-key", role, description, policy)
     aws.kms.Alias(
         f"{site.name}-{role}-key-alias",
         name=f"alias/modelway/{site.cluster}/{role}",

@@ -66,17 +66,25 @@ def pod_role(
     return make_role(site, role, iam.pod_trust(site.cluster_arn, *subject), managed, inline)
 
 
-def associate(site: Site, role: str, subject: tuple[str, str], held: Role, cluster: aws.eks.Cluster) -> pulumi.Resource:
-    """Gives a service account its role."""
+def associate(
+    site: Site,
+    role: str,
+    subject: tuple[str, str],
+    held: Role,
+    cluster_name: pulumi.Input[str],
+    tag: str = "",
+    deleted_with: pulumi.Resource | None = None,
+) -> pulumi.Resource:
+    """Gives a service account its role; `tag` is what the console shows, `deleted_with` the cluster of this program."""
     namespace, service_account = subject
     return aws.eks.PodIdentityAssociation(
         f"{site.name}-{role}-identity",
-        cluster_name=cluster.name,
+        cluster_name=cluster_name,
         namespace=namespace,
         service_account=service_account,
         role_arn=held.arn,
-        tags=site.tags(),
-        opts=site.child(depends_on=held.grants, deleted_with=cluster),
+        tags=site.tags(tag),
+        opts=site.child(depends_on=held.grants, deleted_with=deleted_with),
     )
 
 
@@ -85,6 +93,6 @@ def controllers(
 ) -> list[pulumi.Resource]:
     """Identities of controllers that are installed later, by role: subject and document."""
     return [
-        associate(site, role, subject, pod_role(site, role, subject, inline=policy), cluster)
+        associate(site, role, subject, pod_role(site, role, subject, inline=policy), cluster.name, deleted_with=cluster)
         for role, (subject, policy) in documents.items()
     ]
