@@ -19,7 +19,7 @@ _COUNTERS = (
     *("assigned_requests", "client_requests", "errors", "feature_bin", "feedback", "feedback_outcome_failures"),
     *("feedback_outcome_others", "feedback_outcomes", "feedback_truth", "feedback_truths", "feedback_wrong"),
     *("prediction_bin", "predictions", "refused_connections", "requests", "rollout_decisions", "rollout_problems"),
-    *("subject_errors", "subject_predictions", "subject_slow", "subjects", "worker_restarts"),
+    *("spans", "subject_errors", "subject_predictions", "subject_slow", "subjects", "worker_restarts"),
 )
 _GAUGES = (
     *("drift_features", "feature_bin_reference", "feature_drift_ks", "feature_drift_psi", "model_info"),
